@@ -1,0 +1,352 @@
+"""One recording, one model: what the model listened to."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import audio
+from .audio import Clip
+from .errors import AudioError, ConfigError, nearest
+from .models import Classifier
+from .search import SEARCHES, Certificate, Driver, Found, Job, Outcome, Problem, Target
+from .search.questions import TOLERANCE
+from .spectrum import Domain, Mask, Runs, Spectrum, from_runs, to_runs
+
+KINDS = ("sufficient", "complete", "one_complete", "inverse")
+Log = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """Everything that decides what a search finds, apart from clip and model.
+
+    Attributes
+    ----------
+    search : str
+        ``minimal`` or another of :data:`earwitness.search.SEARCHES`.
+    delta : float
+        A subset keeps at least this share of the original's confidence, 0 to 1.
+    count : int
+        Sufficient sets wanted.
+    overlap : float
+        Largest share of the smaller of two sufficient sets that may lie in the other.
+    budget : int
+        Questions a clip.
+    seed : int
+    domain, occlusion : str
+        See :class:`earwitness.spectrum.Domain`.
+    repeats : int
+        How often each question is asked of a noisy model, and its answers averaged.
+    """
+
+    search: str = "minimal"
+    delta: float = 0.5
+    count: int = 1
+    overlap: float = 0.0
+    budget: int = 3000
+    seed: int = 0
+    domain: str = "rfft"
+    occlusion: str = "zero"
+    repeats: int = 1
+
+    def __post_init__(self) -> None:
+        if self.search not in SEARCHES:
+            hint = nearest(self.search, SEARCHES)
+            raise ConfigError(f"search {self.search!r}: {hint}use one of {', '.join(SEARCHES)}")
+        for name, low, high in (("delta", 0, 1), ("overlap", 0, 1)):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ConfigError(f"{name} {value}: out of range; use {low} to {high}")
+        for name, low in (("count", 1), ("budget", 10), ("repeats", 1)):
+            if getattr(self, name) < low:
+                raise ConfigError(f"{name} {getattr(self, name)}: too small; use at least {low}")
+        Domain.parse(self.domain, self.occlusion)
+
+    @property
+    def variables(self) -> Domain:
+        """The domain of the search."""
+        return Domain.parse(self.domain, self.occlusion, self.seed)
+
+
+@dataclass(frozen=True, eq=False)
+class Subset:
+    """A verified set of variables and what the model says to its signal.
+
+    Attributes
+    ----------
+    runs : tuple of (int, int)
+        Half-open intervals of kept variables.
+    size : int
+        Number of kept variables.
+    energy : float
+        Share of the clip's energy.
+    log_probabilities : float32 [n]
+        The model's answer to the signal, from a forward pass of its own after the search.
+    certificate : Certificate
+    queries : int
+        Questions spent on it, its verification included.
+    why : str
+        What else is to be said of it, e.g. that the budget was spent.
+    """
+
+    runs: Runs
+    size: int
+    energy: float
+    log_probabilities: Log
+    certificate: Certificate
+    queries: int
+    why: str = ""
+
+    @property
+    def label(self) -> int:
+        """Index of the accepted label."""
+        return int(np.argmax(self.log_probabilities))
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the accepted label."""
+        return float(np.exp(np.float64(self.log_probabilities.max())))
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A subset that there is not, and why."""
+
+    why: str
+
+
+Part = Subset | Missing
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What one model listened to in one clip.
+
+    Attributes
+    ----------
+    spectrum : Spectrum
+    spec, fingerprint : str
+        Of the model.
+    labels : tuple of str
+    settings : SearchSettings
+    log_probabilities : float32 [n]
+        The model's answer to the clip.
+    sufficient : tuple of (Subset or Missing)
+    complete, one_complete, inverse : Subset or Missing
+    responsibility : float32 [size] or None
+    queries : int
+        All questions asked.
+    seconds : float
+        Wall time; of interleaved searches, from the first question to the last.
+    """
+
+    spectrum: Spectrum
+    spec: str
+    fingerprint: str
+    labels: tuple[str, ...]
+    settings: SearchSettings
+    log_probabilities: Log
+    sufficient: tuple[Part, ...]
+    complete: Part
+    one_complete: Part
+    inverse: Part
+    responsibility: NDArray[np.float32] | None = None
+    queries: int = 0
+    seconds: float = 0.0
+    why: str = field(default="")
+
+    @property
+    def label(self) -> str:
+        """The clip's top-1 label."""
+        return self.labels[int(np.argmax(self.log_probabilities))]
+
+    @property
+    def confidence(self) -> float:
+        """Its probability."""
+        return float(np.exp(np.float64(self.log_probabilities.max())))
+
+    def parts(self) -> Iterator[tuple[str, int, Part]]:
+        """All subsets as (kind, draw, subset)."""
+        for draw, part in enumerate(self.sufficient):
+            yield "sufficient", draw, part
+        yield "complete", 0, self.complete
+        yield "one_complete", 0, self.one_complete
+        yield "inverse", 0, self.inverse
+
+    def signal(self, part: Subset) -> NDArray[np.float32]:
+        """The signal of a subset, float32 [N]; the same bits each time."""
+        mask = from_runs(part.runs, self.spectrum.size)
+        return np.asarray(self.spectrum.invert(mask[None])[0].numpy(), dtype=np.float32)
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``explanation.json`` (schema 1)."""
+        clip = self.spectrum.clip
+        sufficient = [self._part(part) for part in self.sufficient]
+        return {
+            "schema": 1,
+            "clip": {
+                "path": clip.path, "sha256": clip.sha256, "sample_rate": clip.sample_rate, "samples": len(clip),
+                "fitted": clip.fitted,
+            },
+            "model": {"spec": self.spec, "fingerprint": self.fingerprint, "labels": list(self.labels)},
+            "label": self.label, "confidence": self.confidence, "delta": self.settings.delta,
+            "search": self.settings.search, "seed": self.settings.seed,
+            "domain": str(self.settings.variables), "occlusion": self.settings.occlusion,
+            "bins": self.spectrum.bins, "variables": self.spectrum.size,
+            "queries": self.queries, "seconds": round(self.seconds, 3), "why": self.why,
+            "subsets": {
+                "sufficient": sufficient,
+                "complete": self._part(self.complete),
+                "one_complete": self._part(self.one_complete),
+                "inverse": self._part(self.inverse),
+            },
+        }  # fmt: skip
+
+    def _part(self, part: Part) -> dict[str, Any]:
+        if isinstance(part, Missing):
+            return {"value": None, "why": part.why}
+        return {
+            "runs": [list(run) for run in part.runs], "size": part.size, "energy": part.energy,
+            "label": self.labels[part.label], "confidence": part.confidence,
+            "certificate": {"kind": part.certificate.kind, "groups": part.certificate.groups},
+            "queries": part.queries, **({"why": part.why} if part.why else {}),
+        }  # fmt: skip
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``explanation.json``, the signals as 32-bit float WAV, and ``responsibility.npy`` to a folder.
+
+        Raises
+        ------
+        ConfigError
+            The folder cannot be written.
+        """
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for kind, draw, part in self.parts():
+                if isinstance(part, Subset):
+                    name = kind if draw == 0 else f"{kind}_{draw + 1}"
+                    audio.write(folder / f"{name}.wav", self.signal(part), self.spectrum.clip.sample_rate)
+            if self.responsibility is not None:
+                np.save(folder / "responsibility.npy", self.responsibility.astype(np.float32))
+            temporary = folder / "explanation.json.tmp"
+            temporary.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+            os.replace(temporary, folder / "explanation.json")
+        except (OSError, AudioError) as error:
+            raise ConfigError(f"{folder}: cannot be written ({error}); choose another --out") from error
+        return folder / "explanation.json"
+
+
+def explain(
+    clip: Clip, classifier: Classifier, settings: SearchSettings | None = None, *, driver: Driver | None = None
+) -> Explanation:
+    """Find what a classifier listened to in a clip.
+
+    Parameters
+    ----------
+    clip : Clip
+        At the model's sample rate.
+    classifier : Classifier
+    settings : SearchSettings, optional
+    driver : Driver, optional
+        To set the batch size or watch progress.
+
+    Raises
+    ------
+    AudioError
+        The clip is silent: no content can be a cause.
+    ModelError
+        The model answers with something unusable.
+    """
+    settings = settings or SearchSettings()
+    driver = driver or Driver(classifier, repeats=settings.repeats)
+    return next(explain_all([clip], driver, settings))
+
+
+def explain_all(clips: Iterable[Clip], driver: Driver, settings: SearchSettings) -> Iterator[Explanation]:
+    """Explain clips side by side, each yielded when done, in the order in which they end."""
+    started: dict[int, float] = {}
+
+    def jobs() -> Iterator[Job[Outcome]]:
+        for clip in clips:
+            job = make_job(clip, settings)
+            started[id(job)] = time.perf_counter()
+            yield job
+
+    for job in driver.run(jobs()):
+        yield finish(job, driver, settings, started.pop(id(job)))
+
+
+def make_job(clip: Clip, settings: SearchSettings) -> Job[Outcome]:
+    """The search of one clip, ready for the driver."""
+    if clip.silent:
+        raise AudioError(f"{clip.path or 'clip'}: silence, nothing in it can be a cause; leave it out")
+    spectrum = Spectrum(clip, settings.variables)
+    problem = Problem(spectrum, settings.delta, settings.count, settings.overlap, settings.seed)
+    return Job(spectrum, SEARCHES[settings.search](problem), settings.budget)
+
+
+def finish(job: Job[Outcome], driver: Driver, settings: SearchSettings, start: float) -> Explanation:
+    """Verify what a search found, each set by a forward pass of its own, and make the records."""
+    outcome, spectrum = job.result, job.spectrum
+    assert outcome is not None
+    target = Target.of(outcome.original, settings.delta)
+    full = Target(target.label, target.confidence, 1.0)
+    wanted: list[tuple[str, Found, int, Target]] = [
+        *(("sufficient", found, spent, target) for found, spent in outcome.sufficient),
+        ("complete", *outcome.complete, target),
+        ("one_complete", *outcome.one_complete, full),
+    ]
+    masks = [found.mask for _, found, _, _ in wanted if found.mask is not None]
+    complete = outcome.complete[0].mask
+    has_inverse = complete is not None and not complete.all()
+    questions = [*masks, *(~mask for mask in masks)]
+    answers = driver.evaluate(spectrum, np.stack(questions)) if questions else np.empty((0, 0), np.float32)
+    parts: list[tuple[str, Part]] = []
+    inverse: Part = Missing("no complete set was found" if complete is None else "the complete set is the whole clip")
+    row = 0
+    for kind, found, spent, goal in wanted:
+        if found.mask is None:
+            parts.append((kind, Missing(found.why or "none was found")))
+            continue
+        kept, left = answers[row], answers[row + len(masks)]
+        row += 1
+        parts.append((kind, _verified(kind, found, spent, goal, spectrum, kept, left)))
+        if kind == "complete" and has_inverse and isinstance(parts[-1][1], Subset):
+            inverse = _subset(spectrum, ~found.mask, left, Certificate(), 1, "")
+    explanation = Explanation(
+        spectrum, driver.classifier.model.spec, driver.classifier.model.fingerprint, driver.classifier.labels,
+        settings, outcome.original,
+        sufficient=tuple(part for kind, part in parts if kind == "sufficient"),
+        complete=parts[-2][1], one_complete=parts[-1][1], inverse=inverse,
+        responsibility=outcome.responsibility, queries=job.asked + len(questions) * driver.repeats,
+        seconds=time.perf_counter() - start, why=outcome.why,
+    )  # fmt: skip
+    return explanation
+
+
+def _verified(kind: str, found: Found, spent: int, goal: Target, spectrum: Spectrum, kept: Log, left: Log) -> Part:
+    """The set as a record if its own forward pass confirms it, else the reason why it is not stored."""
+    assert found.mask is not None
+    if not found.mask.all():  # all variables: the clip itself, which is what the target was read off
+        slack = float(goal.slack(kept[None])[0])
+        if kind != "sufficient":
+            slack = min(slack, -float(goal.margin(left[None])[0]))
+        # half of the search's tolerance: the other half is what arithmetic may differ by
+        if slack < TOLERANCE / 2:
+            return Missing(f"the set found was not confirmed by its own forward pass (slack {slack:.2g} nats)")
+    return _subset(spectrum, found.mask, kept, found.certificate, spent + (1 if kind == "sufficient" else 2), found.why)
+
+
+def _subset(spectrum: Spectrum, mask: Mask, answer: Log, certificate: Certificate, queries: int, why: str) -> Subset:
+    energy = float(spectrum.energy[mask].sum())
+    return Subset(to_runs(mask), int(mask.sum()), energy, answer, certificate, queries, why)

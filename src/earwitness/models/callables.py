@@ -1,0 +1,144 @@
+"""``python:MODULE:ATTR`` and ``python:FILE.py:ATTR``: any callable with labels and a sample rate.
+
+The attribute is an object, or a factory without parameters that returns one, with
+
+- ``labels``: sequence of str;
+- ``sample_rate``: int, in Hz;
+- ``__call__(waveforms)``: float32 [B, N] (a torch tensor, or what ``np.asarray`` makes of it) → logits or
+  probabilities [B, K]. Rows that are non-negative and sum to 1 are read as probabilities.
+
+Optional: ``parameters`` (int), ``fingerprint`` (str; else the source file and the attribute's name are hashed),
+``differentiable`` and ``deterministic`` (bool).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import ModelError
+from .base import Model
+
+
+class CallableModel(Model):
+    """A model made of any callable.
+
+    Parameters
+    ----------
+    call : callable
+        float32 [B, N] → logits or probabilities [B, K].
+    labels : sequence of str
+    sample_rate : int
+        In Hz.
+    spec : str
+        What to call it.
+    fingerprint : str
+        What identifies it; content, not a path.
+    """
+
+    def __init__(
+        self, call: Any, labels: Any, sample_rate: int, *, spec: str, fingerprint: str, backend: str = "python"
+    ) -> None:
+        self._call = call
+        self.labels = tuple(str(label) for label in labels)
+        self.sample_rate = int(sample_rate)
+        self.spec, self.fingerprint, self.backend = spec, fingerprint, backend
+        self.parameters = int(getattr(call, "parameters_count", 0) or _count(call))
+        self.architecture = type(call).__name__
+        self.differentiable = bool(getattr(call, "differentiable", False))
+        self.deterministic = bool(getattr(call, "deterministic", True))
+        if len(set(self.labels)) < 2:
+            raise ModelError(f"{spec}: labels {self.labels!r}; give at least two different ones")
+        if self.sample_rate < 1:
+            raise ModelError(f"{spec}: sample_rate {self.sample_rate}; give it in Hz")
+
+    def logits(self, waveforms: Tensor) -> Tensor:
+        """See :meth:`Model.logits`."""
+        answer = self._call(waveforms)
+        scores = answer if isinstance(answer, Tensor) else torch.from_numpy(np.asarray(answer, dtype=np.float32))
+        scores = scores.float()
+        wanted = (len(waveforms), len(self.labels))
+        if tuple(scores.shape) != wanted:
+            raise ModelError(f"{self.spec}: answered with shape {tuple(scores.shape)}; return {wanted}, one row a clip")
+        distribution = (scores >= 0).all() and ((scores.sum(dim=1) - 1).abs() < 1e-4).all()
+        return scores.clamp_min(1e-30).log() if distribution else scores
+
+
+def load_callable(target: str, device: torch.device) -> CallableModel:
+    """Load ``MODULE:ATTR`` or ``FILE.py:ATTR``. A file is imported only when it is named so.
+
+    Raises
+    ------
+    ModelError
+        The module, file or attribute is missing, fails on import, or is not of the form above.
+    """
+    where, _, attribute = target.rpartition(":")
+    spec = f"python:{target}"
+    if not where or not attribute.isidentifier():
+        raise ModelError(f"{spec!r}: use python:MODULE:ATTR or python:FILE.py:ATTR")
+    module = _import(where, spec)
+    if not hasattr(module, attribute):
+        public = [name for name in vars(module) if not name.startswith("_")]
+        raise ModelError(f"{spec}: {where} has no {attribute!r}; it has {', '.join(public[:12])}")
+    thing = getattr(module, attribute)
+    try:
+        if not _is_model(thing):
+            thing = thing()
+    except Exception as error:
+        raise ModelError(f"{spec}: {attribute}() raised {error!r}; mend the factory") from error
+    if not _is_model(thing):
+        raise ModelError(f"{spec}: {attribute} lacks labels, sample_rate or __call__; see the docs on python: models")
+    if isinstance(thing, torch.nn.Module):
+        thing = thing.eval().to(device)
+    fingerprint = str(getattr(thing, "fingerprint", "")) or _fingerprint(module, attribute)
+    model = CallableModel(thing, thing.labels, thing.sample_rate, spec=spec, fingerprint=fingerprint)
+    if isinstance(thing, torch.nn.Module):
+        model.device, model.differentiable = device, True
+    return model
+
+
+def _is_model(thing: Any) -> bool:
+    return not inspect.isclass(thing) and callable(thing) and hasattr(thing, "labels") and hasattr(thing, "sample_rate")
+
+
+def _import(where: str, spec: str) -> ModuleType:
+    try:
+        if not where.endswith(".py"):
+            return importlib.import_module(where)
+        path = Path(where)
+        if not path.is_file():
+            raise ModelError(f"{spec}: no such file {where}; give the path of a Python file")
+        name = "earwitness_user_" + hashlib.blake2b(str(path.resolve()).encode(), digest_size=6).hexdigest()
+        loader = importlib.util.spec_from_file_location(name, path)
+        assert loader is not None and loader.loader is not None
+        module = importlib.util.module_from_spec(loader)
+        sys.modules[name] = module  # dataclasses and typing look modules up there
+        loader.loader.exec_module(module)
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{spec}: importing {where} raised {error!r}; mend it or its path") from error
+    return module
+
+
+def _fingerprint(module: ModuleType, attribute: str) -> str:
+    source = getattr(module, "__file__", None)
+    content = Path(source).read_bytes() if source else module.__name__.encode()
+    return hashlib.blake2b(content + b"\0" + attribute.encode(), digest_size=16).hexdigest()
+
+
+def _count(call: Any) -> int:
+    if isinstance(call, torch.nn.Module):
+        return sum(weights.numel() for weights in call.parameters())
+    parameters = getattr(call, "parameters", 0)
+    return parameters if isinstance(parameters, int) else 0

@@ -1,0 +1,201 @@
+"""The one place that turns questions into model calls.
+
+The driver runs many searches side by side, merges their masks into full batches of signals, asks the model, and
+sends the answers back. It remembers what was asked, counts questions, and keeps to each search's budget. Waiting
+masks are packed as bits, only the searches under way hold spectra, and a batch is all that exists as signals.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..errors import ModelError
+from ..models import Classifier
+from ..spectrum import Mask, Spectrum
+from .questions import Answer, BudgetSpent, Search
+
+T = TypeVar("T")
+Log = NDArray[np.float32]
+
+
+@dataclass
+class Job(Generic[T]):
+    """One search of one clip.
+
+    Attributes
+    ----------
+    spectrum : Spectrum
+    search : Search
+    budget : int
+        Questions it may ask; remembered answers are free.
+    memory : dict
+        Answers by packed mask; pass one dict to several jobs of one clip and model to share it.
+    asked : int
+        Questions the model has answered.
+    result : T or None
+    """
+
+    spectrum: Spectrum
+    search: Search[T]
+    budget: int
+    memory: dict[bytes, Log] = field(default_factory=dict)
+    asked: int = 0
+    result: T | None = None
+
+
+@dataclass
+class _Waiting:
+    """Questions under way: the packed masks asked for, and which of them are still unanswered."""
+
+    job: Job[Any]
+    keys: list[bytes]
+    todo: deque[bytes]
+
+
+class Driver:
+    """Asks one classifier.
+
+    Parameters
+    ----------
+    classifier : Classifier
+    batch : int, optional
+        Signals a model call; by default chosen from the clip's length and the free memory. It never changes a
+        result of a deterministic model.
+    repeats : int
+        Ask a noisy model so often and average the probabilities; each asking counts as a question.
+    half : bool
+        Compute in half precision on a GPU; what is stored is verified in float32.
+    side_by_side : int
+        Searches under way at once.
+    progress : callable, optional
+        Called with the number of questions just answered.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        *,
+        batch: int | None = None,
+        repeats: int = 1,
+        half: bool = False,
+        side_by_side: int = 8,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self.classifier = classifier
+        self.batch, self.repeats, self.half = batch, max(1, repeats), half
+        self.side_by_side = max(1, side_by_side)
+        self.progress = progress
+
+    def run(self, jobs: Iterable[Job[Any]]) -> Iterator[Job[Any]]:
+        """Run searches; yield each when it is done, in the order in which they end."""
+        source, waiting = iter(jobs), deque[_Waiting]()
+        while True:
+            while len(waiting) < self.side_by_side and (job := next(source, None)) is not None:
+                state = self._advance(job, None)
+                if state is None:
+                    yield job
+                else:
+                    waiting.append(state)
+            if not waiting:
+                return
+            self._ask(waiting)
+            for state in list(waiting):
+                if not state.todo:
+                    waiting.remove(state)
+                    next_state = self._advance(state.job, state)
+                    if next_state is None:
+                        yield state.job
+                    else:
+                        waiting.append(next_state)
+
+    def evaluate(self, spectrum: Spectrum, masks: Mask) -> Log:
+        """Answer masks afresh, nothing remembered, in full precision: float32 [M, n] log-probabilities."""
+        size = self.batch or choose_batch(len(spectrum.clip), self.classifier.model.device)
+        parts = [self._call([(spectrum, masks[i : i + size])], half=False) for i in range(0, len(masks), size)]
+        return np.concatenate(parts)
+
+    def original(self, spectrum: Spectrum) -> Log:
+        """The answer to the clip itself: float32 [n] log-probabilities."""
+        waveform = torch.tensor(spectrum.clip.samples).to(self.classifier.model.device)
+        answer: Log = self._average(waveform[None], half=False)[0]
+        return answer
+
+    def _advance(self, job: Job[Any], state: _Waiting | None) -> _Waiting | None:
+        """Send the answers to a search until it asks something not yet known; ``None`` when it is done."""
+        answer: Answer | None = None
+        if state is not None:
+            answer = Answer(np.stack([job.memory[key] for key in state.keys]), job.budget - job.asked)
+        try:
+            while True:
+                masks = next(job.search) if answer is None else job.search.send(answer)
+                keys = [row.tobytes() for row in np.packbits(masks, axis=1)]
+                todo = [key for key in dict.fromkeys(keys) if key not in job.memory]
+                while job.asked + len(todo) * self.repeats > job.budget:
+                    masks = job.search.throw(BudgetSpent())
+                    keys = [row.tobytes() for row in np.packbits(masks, axis=1)]
+                    todo = [key for key in dict.fromkeys(keys) if key not in job.memory]
+                if todo:
+                    return _Waiting(job, keys, deque(todo))
+                answer = Answer(np.stack([job.memory[key] for key in keys]), job.budget - job.asked)
+        except StopIteration as stop:
+            job.result = stop.value
+            return None
+
+    def _ask(self, waiting: deque[_Waiting]) -> None:
+        """One model call: fill a batch with questions on clips as long as the first one's."""
+        samples = len(waiting[0].job.spectrum.clip)
+        room = self.batch or choose_batch(samples, self.classifier.model.device)
+        taken: list[tuple[Job[Any], list[bytes]]] = []
+        for state in waiting:
+            if room == 0:
+                break
+            if len(state.job.spectrum.clip) == samples:
+                keys = [state.todo.popleft() for _ in range(min(room, len(state.todo)))]
+                taken.append((state.job, keys))
+                room -= len(keys)
+        parts = [(job.spectrum, _unpack(keys, job.spectrum.size)) for job, keys in taken]
+        answers, row = self._call(parts, half=self.half), 0
+        for job, keys in taken:
+            for key in keys:
+                job.memory[key] = answers[row]
+                row += 1
+            job.asked += len(keys) * self.repeats
+        if self.progress:
+            self.progress(row * self.repeats)
+
+    def _call(self, parts: list[tuple[Spectrum, Mask]], half: bool) -> Log:
+        device = self.classifier.model.device
+        signals = [spectrum.invert(masks, device) for spectrum, masks in parts if len(masks)]
+        return self._average(torch.cat(signals) if len(signals) > 1 else signals[0], half)
+
+    def _average(self, waveforms: torch.Tensor, half: bool) -> Log:
+        with torch.inference_mode(), torch.autocast(waveforms.device.type, torch.float16, enabled=half):
+            answers = [self.classifier.log_probabilities(waveforms).float() for _ in range(self.repeats)]
+        total = answers[0] if self.repeats == 1 else torch.stack(answers).logsumexp(0) - np.log(self.repeats)
+        if not bool(torch.isfinite(total.exp()).all()):
+            raise ModelError(f"{self.classifier.model.spec}: answered with NaN; the model cannot judge this clip")
+        return np.asarray(total.cpu().numpy(), dtype=np.float32)
+
+
+def choose_batch(samples: int, device: torch.device) -> int:
+    """Signals a model call for clips of so many samples.
+
+    On a CPU, about 4 s x 16 signals at 16 kHz keep the caches warm and more does not help; on a GPU, a share of
+    the free memory, taking 4 kB of activations a sample, which is what Wav2Vec2-base needs.
+    """
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(max(1, min(1024, free // 2 // (4096 * max(samples, 1)))))
+    return int(max(1, min(64, (1 << 20) // max(samples, 1))))
+
+
+def _unpack(keys: list[bytes], size: int) -> Mask:
+    packed = np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(len(keys), -1)
+    return np.unpackbits(packed, axis=1, count=size).astype(bool)

@@ -1,0 +1,111 @@
+"""Make a set smaller until nothing can be dropped from it, and certify that.
+
+The set is cut into chunks. Each chunk is dropped alone, all in one batch. Dropping several of those that passed
+may fail (sufficiency is not monotone), so ever larger unions of them, those with the most slack first, are asked
+in a second batch and the largest that passes is taken. When no chunk can be dropped, chunks are halved, down to
+single variables. The last batch, in which no single variable could be dropped, is the certificate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..spectrum import Mask
+from .questions import TOLERANCE, Certificate, Found, Property, Search
+
+
+@dataclass
+class Best:
+    """The smallest set seen to have the property so far; survives the end of the budget."""
+
+    mask: Mask | None = None
+    certificate: Certificate = field(default_factory=Certificate)
+
+    def offer(self, mask: Mask, certificate: Certificate | None = None) -> bool:
+        """Take the set if it is smaller, or certified at the same size; whether it was taken."""
+        certificate = certificate or Certificate()
+        if self.mask is not None:
+            old, new = int(self.mask.sum()), int(mask.sum())
+            if new > old or (new == old and certificate.kind == "none"):
+                return False
+        self.mask, self.certificate = mask.copy(), certificate
+        return True
+
+    def found(self, why: str = "") -> Found:
+        """As the result of a search."""
+        return Found(self.mask, self.certificate, why)
+
+
+def ask(property_: Property, candidates: Mask) -> Search[NDArray[np.float64]]:
+    """Ask whether candidates (bool [M, size]) have the property; their slack, float64 [M]."""
+    answer = yield property_.masks(candidates)
+    return property_.slack(answer)
+
+
+def shrink(property_: Property, mask: Mask, order: NDArray[np.intp], best: Best, chunks: int = 8) -> Search[Mask]:
+    """Drop what can be dropped from a set that has the property.
+
+    Parameters
+    ----------
+    property_ : Property
+    mask : bool [size]
+        A set that has the property.
+    order : int [size]
+        All variables, the most important first; chunks are cut from the kept ones in this order.
+    best : Best
+        Gets each smaller set, and the certificate.
+    chunks : int
+        The first number of chunks.
+
+    Returns
+    -------
+    bool [size]
+        The set from which nothing can be dropped alone.
+    """
+    best.offer(mask)
+    mask = mask.copy()
+    while mask.any():
+        kept = order[mask[order]]
+        chunks = min(chunks, kept.size)
+        parts = np.array_split(kept, chunks)
+        candidates = without(mask, parts)
+        slack = yield from ask(property_, candidates)
+        passing = np.flatnonzero(slack >= TOLERANCE)
+        if passing.size:
+            mask = yield from _drop(property_, mask, [parts[i] for i in passing], slack[passing])
+            best.offer(mask)
+            continue
+        certain = bool((slack < -TOLERANCE).all())
+        if chunks == kept.size:
+            if certain:
+                best.offer(mask, Certificate("one_minimal", chunks))
+            return mask
+        if certain:
+            best.offer(mask, Certificate("group_minimal", chunks))
+        chunks *= 2
+    best.offer(mask, Certificate("one_minimal", 0))
+    return mask
+
+
+def without(mask: Mask, parts: list[NDArray[np.intp]]) -> Mask:
+    """The set without each part alone, bool [len(parts), size]."""
+    candidates = np.repeat(mask[None], len(parts), axis=0)
+    for row, part in enumerate(parts):
+        candidates[row, part] = False
+    return candidates
+
+
+def _drop(property_: Property, mask: Mask, parts: list[NDArray[np.intp]], slack: NDArray[np.float64]) -> Search[Mask]:
+    """Drop the largest tried union of parts that can each be dropped alone, those with most slack first."""
+    ranked = [parts[i] for i in np.argsort(-slack, kind="stable")]
+    counts = sorted({max(1, round(len(ranked) * share)) for share in (1, 7 / 8, 3 / 4, 1 / 2, 1 / 4, 1 / 8)})
+    unions = [np.concatenate(ranked[:count]) for count in counts if count > 1]
+    if unions:
+        candidates = without(mask, unions)
+        passing = np.flatnonzero((yield from ask(property_, candidates)) >= TOLERANCE)
+        if passing.size:
+            return np.asarray(candidates[passing[-1]])
+    return np.asarray(without(mask, ranked[:1])[0])

@@ -1,0 +1,168 @@
+"""What searches and the driver say to each other.
+
+A search never calls a model. It is a generator that yields a batch of masks (bool [M, size]) and is sent an
+:class:`Answer`; the driver throws :class:`BudgetSpent` into it once it asks for more than is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..spectrum import Mask
+
+T = TypeVar("T")
+Search = Generator[Mask, "Answer", T]
+
+#: Log-probabilities closer than this to a threshold count as neither passing nor failing: float32 arithmetic gives
+#: answers that differ by some 1e-6 from one batch size or machine to the next, and no result may hang on that.
+TOLERANCE = 1e-5
+
+
+class BudgetSpent(Exception):  # noqa: N818 - an event, not a fault
+    """Thrown into a search that asks for more than its budget has left."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model said.
+
+    Attributes
+    ----------
+    log_probabilities : float32 [M, n]
+        Natural logarithms, one row a mask.
+    left : int
+        How many questions the budget still allows.
+    """
+
+    log_probabilities: NDArray[np.float32]
+    left: int
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a subset must preserve.
+
+    Attributes
+    ----------
+    label : int
+        Index of the clip's top-1 label.
+    confidence : float
+        Its probability σ(f(s)).
+    delta : float
+        A subset keeps at least ``delta`` times the confidence, 0 ≤ delta ≤ 1.
+    """
+
+    label: int
+    confidence: float
+    delta: float
+
+    @classmethod
+    def of(cls, log_probabilities: NDArray[np.float32], delta: float) -> Target:
+        """The target that the original's answer (float32 [n]) sets."""
+        label = int(np.argmax(log_probabilities))
+        return cls(label, float(np.exp(np.float64(log_probabilities[label]))), delta)
+
+    def margin(self, log_probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+        """How far the label leads: log p(label) - max of the others, float64 [M]."""
+        scores = np.asarray(log_probabilities, dtype=np.float64)
+        others = np.delete(scores, self.label, axis=1).max(axis=1)
+        return np.asarray(scores[:, self.label] - others, dtype=np.float64)
+
+    def slack(self, log_probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+        """How far the answers are from just sufficient (≥ 0: sufficient), in nats, float64 [M]."""
+        floor = np.log(max(self.delta * self.confidence, 1e-30))
+        if self.delta == 1:  # the whole clip has exactly its own confidence: equal must count as reached
+            floor -= 2 * TOLERANCE
+        scores = np.asarray(log_probabilities[:, self.label], dtype=np.float64)
+        return np.asarray(np.minimum(scores - floor, self.margin(log_probabilities)), dtype=np.float64)
+
+
+class Property(Protocol):
+    """What is sought: which questions a candidate needs, and how far it is from having the property."""
+
+    @property
+    def target(self) -> Target:
+        """What must be preserved."""
+
+    @property
+    def cost(self) -> int:
+        """Questions a candidate."""
+
+    def masks(self, candidates: Mask) -> Mask:
+        """The questions that decide candidates (bool [M, size] → bool [cost·M, size])."""
+
+    def slack(self, answer: Answer) -> NDArray[np.float64]:
+        """From their answers, how far each candidate is from just having the property, float64 [M]."""
+
+
+@dataclass(frozen=True)
+class Sufficient:
+    """Definition 2: what is kept gets the clip's label with at least δ of its confidence."""
+
+    target: Target
+    cost: int = field(default=1, init=False)
+
+    def masks(self, candidates: Mask) -> Mask:
+        """Each candidate alone."""
+        return candidates
+
+    def slack(self, answer: Answer) -> NDArray[np.float64]:
+        """See :meth:`Target.slack`."""
+        return self.target.slack(answer.log_probabilities)
+
+
+@dataclass(frozen=True)
+class Complete:
+    """Definition 3: what is kept is sufficient, and what is left without it gets another label."""
+
+    target: Target
+    cost: int = field(default=2, init=False)
+
+    def masks(self, candidates: Mask) -> Mask:
+        """All candidates, then all their complements, in one batch."""
+        return np.concatenate([candidates, ~candidates])
+
+    def slack(self, answer: Answer) -> NDArray[np.float64]:
+        """The smaller of the slack of the candidate and the margin against the label in its complement."""
+        kept, left = np.split(answer.log_probabilities, 2)
+        return np.minimum(self.target.slack(kept), -self.target.margin(left))
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Up to what a set is minimal.
+
+    Attributes
+    ----------
+    kind : {"one_minimal", "group_minimal", "none"}
+        ``one_minimal``: each single variable was dropped from the final set and the property was lost;
+        ``group_minimal``: so for each of ``groups`` groups that make up the set; ``none``: the budget was spent.
+    groups : int
+        Number of groups tried (the size of the set for ``one_minimal``, 0 for ``none``).
+    """
+
+    kind: str = "none"
+    groups: int = 0
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search returns.
+
+    Attributes
+    ----------
+    mask : bool [size] or None
+        The set; ``None`` if none was found.
+    certificate : Certificate
+    why : str
+        Why there is no set, or why the search ended before it was certified.
+    """
+
+    mask: Mask | None
+    certificate: Certificate = Certificate()
+    why: str = ""

@@ -1,0 +1,272 @@
+"""Fourier domains of a clip: its variables, masks over them, and the signals that masks make.
+
+A *domain* says what the variables of a search are: the bins of the rFFT of the whole clip (``rfft``), bands of
+such bins (``mel:64``, ``octave:3``, ``edges:300,3400``), or the cells of a short-time transform
+(``stft:512:128``). A :class:`Spectrum` is one clip in one domain. A mask keeps a set of variables; the others
+take the occlusion value:
+
+``zero``
+    nothing (the default);
+``mean``
+    the clip's mean magnitude with the original phase;
+``noise``
+    complex Gaussian noise whose power is the mean power of the clip's variables (seeded).
+
+Signals are computed in double precision and rounded once, so that the mask that keeps everything gives back the
+clip, and a signal does not depend on which others were made with it: clip and mask give it again bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.fft
+import scipy.signal
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .audio import Clip
+from .errors import ConfigError, nearest
+
+Mask = NDArray[np.bool_]
+Runs = tuple[tuple[int, int], ...]
+
+OCCLUSIONS = ("zero", "mean", "noise")
+DOMAINS = ("rfft", "mel", "octave", "edges", "stft")
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What is kept and removed: the kind of variables, its numbers, and the value of what is removed.
+
+    Attributes
+    ----------
+    kind : {"rfft", "mel", "octave", "edges", "stft"}
+    numbers : tuple of float
+        ``mel``: number of bands; ``octave``: bands an octave; ``edges``: band edges in Hz;
+        ``stft``: window and hop in samples.
+    occlusion : {"zero", "mean", "noise"}
+    seed : int
+        Of the occluding noise.
+    """
+
+    kind: str = "rfft"
+    numbers: tuple[float, ...] = ()
+    occlusion: str = "zero"
+    seed: int = 0
+
+    @classmethod
+    def parse(cls, text: str, occlusion: str = "zero", seed: int = 0) -> Domain:
+        """Read ``rfft``, ``mel:64``, ``octave:3``, ``edges:300,3400`` or ``stft:512:128``.
+
+        Raises
+        ------
+        ConfigError
+            The kind, its numbers or the occlusion are not of these forms.
+
+        Examples
+        --------
+        >>> Domain.parse("mel:64").numbers
+        (64.0,)
+        """
+        kind, _, rest = text.partition(":")
+        if kind not in DOMAINS:
+            raise ConfigError(f"domain {text!r}: {nearest(kind, DOMAINS)}use one of {', '.join(DOMAINS)}")
+        if occlusion not in OCCLUSIONS:
+            hint = nearest(occlusion, OCCLUSIONS)
+            raise ConfigError(f"occlusion {occlusion!r}: {hint}use one of {', '.join(OCCLUSIONS)}")
+        try:
+            numbers = tuple(float(part) for part in rest.replace(",", ":").split(":") if part)
+        except ValueError:
+            raise ConfigError(f"domain {text!r}: {rest!r} is not a list of numbers") from None
+        wanted = {"rfft": (0, 0), "mel": (1, 1), "octave": (1, 1), "edges": (1, 10_000), "stft": (2, 2)}[kind]
+        positive = all(np.isfinite(number) and number > 0 for number in numbers)
+        if not wanted[0] <= len(numbers) <= wanted[1] or not positive:
+            raise ConfigError(f"domain {text!r}: use rfft, mel:BANDS, octave:BANDS, edges:HZ,HZ,... or stft:WINDOW:HOP")
+        if kind == "stft" and (numbers[0] < 4 or numbers[1] > numbers[0] / 2 or any(n % 1 for n in numbers)):
+            raise ConfigError(f"domain {text!r}: use a window of at least 4 samples and a hop of at most half")
+        return cls(kind, numbers, occlusion, seed)
+
+    def __str__(self) -> str:
+        separator = "," if self.kind == "edges" else ":"
+        return self.kind + (":" + separator.join(f"{n:g}" for n in self.numbers) if self.numbers else "")
+
+
+class Spectrum:
+    """One clip in one domain.
+
+    Attributes
+    ----------
+    clip : Clip
+    domain : Domain
+    size : int
+        The number of variables a mask ranges over.
+    energy : float64 [size]
+        Share of the clip's energy in each variable; sums to 1 (all zero for a silent clip).
+    """
+
+    def __init__(self, clip: Clip, domain: Domain | None = None) -> None:
+        self.clip = clip
+        self.domain = domain or Domain()
+        samples = clip.samples.astype(np.float64)
+        self._stft = self._make_stft() if self.domain.kind == "stft" else None
+        if self._stft is None:
+            self._values = np.asarray(scipy.fft.rfft(samples), dtype=np.complex128)
+        else:
+            self._values = np.asarray(self._stft.stft(self._reach(samples)), dtype=np.complex128)
+        self._fill = occlude(self._values, self.domain)
+        self._band = self._bands()
+        self.size = self._values.size if self._band is None else int(self._band.max()) + 1
+
+    @cached_property
+    def energy(self) -> NDArray[np.float64]:
+        """Share of the clip's energy in each variable, float64 [size]."""
+        power = np.abs(self._values) ** 2
+        # one-sided spectra: every bin but DC (and Nyquist, for even windows) stands for two
+        samples = int(self.domain.numbers[0]) if self._stft else len(self.clip)
+        power[1 : (samples + 1) // 2] *= 2
+        power = power.reshape(-1)
+        if self._band is not None:
+            power = np.bincount(self._band, weights=power, minlength=self.size)
+        total = power.sum()
+        return np.asarray(power / total if total > 0 else power, dtype=np.float64)
+
+    @cached_property
+    def hertz(self) -> NDArray[np.float64]:
+        """Centre frequency of each variable in Hz, float64 [size]."""
+        count = self._values.shape[0]
+        bins = np.linspace(0, self.clip.sample_rate / 2, count)
+        if self._stft is not None:
+            return np.repeat(bins, self._values.shape[1])
+        if self._band is None:
+            return np.fft.rfftfreq(len(self.clip), 1 / self.clip.sample_rate)
+        return np.asarray(np.bincount(self._band, weights=bins) / np.bincount(self._band), dtype=np.float64)
+
+    @property
+    def bins(self) -> int:
+        """The number of rFFT bins of the whole clip, N//2 + 1."""
+        return len(self.clip) // 2 + 1
+
+    def invert(self, masks: Mask, device: torch.device | str = "cpu") -> Tensor:
+        """Make the signals that masks keep.
+
+        Parameters
+        ----------
+        masks : bool [M, size]
+        device : torch.device
+            Where the signals are wanted; on a CUDA device the transform runs there.
+
+        Returns
+        -------
+        Tensor, float32 [M, N]
+        """
+        device = torch.device(device)
+        if self._stft is not None:
+            return torch.from_numpy(self._invert_stft(masks)).to(device)
+        if self._band is not None:
+            masks = masks[:, self._band]
+        if device.type == "cuda":
+            values, fill = self._on(device)
+            chosen = torch.where(torch.from_numpy(masks).to(device), values, fill)
+            signal: Tensor = torch.fft.irfft(chosen, len(self.clip), dim=1).float()
+            return signal
+        kept = np.where(masks, self._values, self._fill)
+        signals = scipy.fft.irfft(kept, len(self.clip), axis=1, overwrite_x=True)
+        return torch.from_numpy(np.asarray(signals, dtype=np.float32)).to(device)
+
+    def to_bins(self, mask: Mask) -> Mask:
+        """The rFFT bins (bool [bins]) that a mask over ``rfft`` or band variables keeps.
+
+        Raises
+        ------
+        ConfigError
+            The domain's variables are not sets of rFFT bins (``stft``).
+        """
+        if self._stft is not None:
+            raise ConfigError("an stft mask has no rFFT bins; use its cells")
+        return mask if self._band is None else mask[self._band]
+
+    def _on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        return torch.from_numpy(self._values).to(device), torch.from_numpy(self._fill).to(device)
+
+    def _bands(self) -> NDArray[np.intp] | None:
+        if self.domain.kind in ("rfft", "stft"):
+            return None
+        hertz = np.fft.rfftfreq(len(self.clip), 1 / self.clip.sample_rate)
+        edges = band_edges(self.domain, self.clip.sample_rate / 2)
+        # empty bands (narrower than a bin) vanish, so that every variable holds at least one bin
+        return np.unique(np.searchsorted(edges, hertz, side="right"), return_inverse=True)[1].reshape(-1)
+
+    def _make_stft(self) -> Any:
+        window, hop = (int(number) for number in self.domain.numbers)
+        hann = scipy.signal.get_window("hann", window)
+        return scipy.signal.ShortTimeFFT(hann, hop, fs=self.clip.sample_rate, fft_mode="onesided")
+
+    def _reach(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Samples zero-padded to half a window at least: what the short-time transform needs."""
+        short = (int(self.domain.numbers[0]) + 1) // 2 - samples.size
+        return np.pad(samples, (0, short)) if short > 0 else samples
+
+    def _invert_stft(self, masks: Mask) -> NDArray[np.float32]:
+        assert self._stft is not None
+        length = self._reach(self.clip.samples.astype(np.float64)).size
+        signals = np.empty((len(masks), len(self.clip)), dtype=np.float32)
+        for row, mask in enumerate(masks):
+            kept = np.where(mask.reshape(self._values.shape), self._values, self._fill)
+            signals[row] = self._stft.istft(kept, k1=length)[: len(self.clip)]
+        return signals
+
+
+def occlude(values: NDArray[np.complex128], domain: Domain) -> NDArray[np.complex128]:
+    """What stands in for removed content, complex128 of the spectrum's shape."""
+    if domain.occlusion == "zero":
+        return np.zeros_like(values)
+    magnitude = np.abs(values)
+    if domain.occlusion == "mean":
+        phase = np.divide(values, magnitude, out=np.ones_like(values), where=magnitude > 0)
+        filled: NDArray[np.complex128] = magnitude.mean() * phase
+        filled[0] = filled[0].real  # DC of a real signal is real
+        return filled
+    rng = np.random.default_rng(domain.seed)
+    noise = rng.standard_normal(values.shape) + 1j * rng.standard_normal(values.shape)
+    noise *= np.sqrt((magnitude**2).mean() / 2)
+    noise[0] = noise[0].real
+    return np.asarray(noise, dtype=np.complex128)
+
+
+def band_edges(domain: Domain, nyquist: float) -> NDArray[np.float64]:
+    """Inner band edges in Hz, ascending, below Nyquist."""
+    if domain.kind == "edges":
+        edges = np.unique(domain.numbers)
+    elif domain.kind == "octave":  # from Nyquist down to 20 Hz, evenly in octaves
+        steps = np.arange(1, int(np.log2(nyquist / 20) * domain.numbers[0]) + 1)
+        edges = np.sort(nyquist * 2.0 ** (-steps / domain.numbers[0]))
+    else:  # mel (O'Shaughnessy): m = 2595 log10(1 + f/700)
+        top = 2595 * np.log10(1 + nyquist / 700)
+        mels = np.linspace(0, top, int(domain.numbers[0]) + 1)[1:-1]
+        edges = 700 * (10 ** (mels / 2595) - 1)
+    return np.asarray(edges[edges < nyquist], dtype=np.float64)
+
+
+def to_runs(mask: Mask) -> Runs:
+    """A mask (bool [size]) as half-open intervals of kept variables.
+
+    Examples
+    --------
+    >>> to_runs(np.array([False, True, True, False, True]))
+    ((1, 3), (4, 5))
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
+    return tuple((int(start), int(stop)) for start, stop in edges.reshape(-1, 2))
+
+
+def from_runs(runs: Runs, size: int) -> Mask:
+    """The mask (bool [size]) of half-open intervals: the inverse of :func:`to_runs`."""
+    mask = np.zeros(size, dtype=bool)
+    for start, stop in runs:
+        mask[start:stop] = True
+    return mask
