@@ -269,21 +269,10 @@ def explain(
     """
     settings = settings or SearchSettings()
     driver = driver or Driver(classifier, repeats=settings.repeats)
-    return next(explain_all([clip], driver, settings))
-
-
-def explain_all(clips: Iterable[Clip], driver: Driver, settings: SearchSettings) -> Iterator[Explanation]:
-    """Explain clips side by side, each yielded when done, in the order in which they end."""
-    started: dict[int, float] = {}
-
-    def jobs() -> Iterator[Job[Outcome]]:
-        for clip in clips:
-            job = make_job(clip, settings)
-            started[id(job)] = time.perf_counter()
-            yield job
-
-    for job in driver.run(jobs()):
-        yield finish(job, driver, settings, started.pop(id(job)))
+    job = next(driver.run([make_job(clip, settings)]))
+    if job.error is not None:
+        raise job.error
+    return finish(job, driver, settings)
 
 
 def make_job(clip: Clip, settings: SearchSettings) -> Job[Outcome]:
@@ -295,7 +284,7 @@ def make_job(clip: Clip, settings: SearchSettings) -> Job[Outcome]:
     return Job(spectrum, SEARCHES[settings.search](problem), settings.budget)
 
 
-def finish(job: Job[Outcome], driver: Driver, settings: SearchSettings, start: float) -> Explanation:
+def finish(job: Job[Outcome], driver: Driver, settings: SearchSettings) -> Explanation:
     """Verify what a search found, each set by a forward pass of its own, and make the records."""
     outcome, spectrum = job.result, job.spectrum
     assert outcome is not None
@@ -323,15 +312,14 @@ def finish(job: Job[Outcome], driver: Driver, settings: SearchSettings, start: f
         parts.append((kind, _verified(kind, found, spent, goal, spectrum, kept, left)))
         if kind == "complete" and has_inverse and isinstance(parts[-1][1], Subset):
             inverse = _subset(spectrum, ~found.mask, left, Certificate(), 1, "")
-    explanation = Explanation(
+    return Explanation(
         spectrum, driver.classifier.model.spec, driver.classifier.model.fingerprint, driver.classifier.labels,
         settings, outcome.original,
         sufficient=tuple(part for kind, part in parts if kind == "sufficient"),
         complete=parts[-2][1], one_complete=parts[-1][1], inverse=inverse,
         responsibility=outcome.responsibility, queries=job.asked + len(questions) * driver.repeats,
-        seconds=time.perf_counter() - start, why=outcome.why,
+        seconds=time.perf_counter() - job.started, why=outcome.why,
     )  # fmt: skip
-    return explanation
 
 
 def _verified(kind: str, found: Found, spent: int, goal: Target, spectrum: Spectrum, kept: Log, left: Log) -> Part:

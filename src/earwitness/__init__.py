@@ -1,0 +1,29 @@
+"""Earwitness: what did my audio classifier listen to, and would another classifier be convinced by it?"""
+
+from .audio import Clip, read
+from .errors import AudioError, ConfigError, EarwitnessError, LabelError, ModelError, StoreError
+from .explain import Explanation, Missing, SearchSettings, Subset, explain
+from .models import Classifier, Model, align, aligned, open_model
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AudioError",
+    "Classifier",
+    "Clip",
+    "ConfigError",
+    "EarwitnessError",
+    "Explanation",
+    "LabelError",
+    "Missing",
+    "Model",
+    "ModelError",
+    "SearchSettings",
+    "StoreError",
+    "Subset",
+    "align",
+    "aligned",
+    "explain",
+    "open_model",
+    "read",
+]

@@ -1,0 +1,319 @@
+"""Commands: parse, call, print. Everything they do, the Python API does.
+
+Exit codes: 0 done; 1 done with failed rows; 2 wrong use or bad input; 130 interrupted, resumable.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import numpy as np
+import polars as pl
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from . import __version__, audio, transfer
+from .errors import ConfigError, EarwitnessError, LabelError
+from .explain import Explanation, SearchSettings, Subset, explain
+from .models import Classifier, Model, align, open_model
+from .report import write_report
+from .search import Driver
+from .study.config import Study, load_study, parse_study
+from .study.progress import Bars, Lines, Quiet, Reporter
+from .study.run import Summary
+from .study.run import plan as plan_study
+from .study.run import run as run_plan
+from .study.store import Store
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
+                  help="What did my audio classifier listen to, and would another classifier be convinced by it?")  # fmt: skip
+study_app = typer.Typer(no_args_is_help=True, help="Studies: models x recordings x settings, resumable.")
+models_app = typer.Typer(no_args_is_help=True, help="Models: check that they load and agree.")
+app.add_typer(study_app, name="study")
+app.add_typer(models_app, name="models")
+
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+FORMATS = ("md", "csv", "json")
+
+#: the demo's questions a clip and model: enough for small sets, few enough for minutes on two cores
+DEMO = {
+    "name": "Earwitness demo",
+    "models": ["builtin:msd-musicnn", "builtin:msd-vgg", "builtin:mtt-musicnn", "builtin:mtt-vgg"],
+    "data": [{"path": "builtin"}],
+    "seconds": 3.0,
+    "search": {"delta": 0.5, "budget": 300},
+}
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the store and the page.")] = Path("demo"),
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many recordings.")] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """The built-in models on the built-in recordings: explanations, transfer, report."""
+    study = parse_study({**DEMO, "data": [{"path": "builtin", **({"limit": limit} if limit else {})}]}, "demo")
+    summary = _run(study, Path.cwd(), out / "study.db", quiet)
+    with Store(out / "study.db") as store:
+        page = write_report(store, out / "report", epsilon=study.transfer.epsilon)
+    print(page.resolve())
+    raise typer.Exit(1 if summary.failed else 0)
+
+
+@app.command(name="explain")
+def explain_command(
+    recording: Annotated[Path, typer.Argument(metavar="AUDIO", help="The recording.")],
+    model: Annotated[str, typer.Option(help="The model's spec.")],
+    search: Annotated[str, typer.Option(help="minimal or freqrex.")] = "minimal",
+    delta: Annotated[float, typer.Option(help="Share of the confidence a subset keeps, 0 to 1.")] = 0.5,
+    count: Annotated[int, typer.Option(help="Sufficient sets wanted.")] = 1,
+    overlap: Annotated[float, typer.Option(help="Largest overlap of two sufficient sets, 0 to 1.")] = 0.0,
+    budget: Annotated[int, typer.Option(help="Questions.")] = 3000,
+    seed: Annotated[int, typer.Option(help="Of everything drawn at random.")] = 0,
+    domain: Annotated[str, typer.Option(help="rfft, mel:BANDS, octave:BANDS, edges:HZ,... or stft:WINDOW:HOP.")] = "rfft",
+    occlusion: Annotated[str, typer.Option(help="zero, mean or noise.")] = "zero",
+    repeats: Annotated[int, typer.Option(help="Ask a noisy model so often.")] = 1,
+    seconds: Annotated[float | None, typer.Option(help="Crop or zero-pad to this duration.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for explanation.json, signals and figures.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print explanation.json.")] = False,
+    device: DeviceOption = "auto",
+    quiet: QuietOption = False,
+) -> None:
+    """One recording, one model: what it listened to."""
+    settings = SearchSettings(search, delta, count, overlap, budget, seed, domain, occlusion, repeats)
+    if seconds is not None and seconds <= 0:
+        raise ConfigError(f"seconds {seconds}: out of range; use a positive duration")
+    if out is not None:
+        _writable(out)
+    audio.read(recording, seconds=seconds)  # a bad recording is refused before a model is loaded
+    opened = open_model(model, device)
+    clip = audio.read(recording, opened.sample_rate, seconds)
+    classifier = Classifier(opened)
+    with ExitStack() as stack:
+        reporter = _reporter(quiet or as_json, stack)
+        reporter.stage(f"explaining {recording.name}", 1)
+        driver = Driver(classifier, repeats=repeats, progress=reporter.ask)
+        explanation = explain(clip, classifier, settings, driver=driver)
+        reporter.advance()
+    if out is not None:
+        explanation.save(out)
+    if as_json:
+        print(json.dumps(explanation.to_json(), indent=1))
+    else:
+        _print_explanation(explanation)
+        for note in opened.notes:
+            print(f"note: {note}")
+        if out is not None:
+            print(f"written to {out}")
+
+
+@study_app.command(name="run")
+def study_run(
+    study_file: Annotated[Path, typer.Argument(metavar="STUDY.toml")],
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed units again.")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Plan, run or resume a study; on a finished one it does nothing and says so."""
+    study, folder = load_study(study_file)
+    summary = _run(study, folder, folder / study.store, quiet, retry_failed)
+    if not summary.explained and not summary.judged:
+        print("nothing to do: the study is finished")
+    else:
+        print(f"{summary.explained} explanations and {summary.judged} judgements added to {folder / study.store}")
+    if summary.failed:
+        print(f"{summary.failed} failed; see: earwitness study status {folder / study.store}")
+    raise typer.Exit(1 if summary.failed else 0)
+
+
+@study_app.command(name="status")
+def study_status(
+    path: Annotated[Path, typer.Argument(metavar="STORE")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """What is done, left, failed, and why."""
+    with Store(path) as store:
+        status = transfer.study_status(store)
+    if as_json:
+        print(json.dumps(status, indent=1))
+        return
+    for key in ("name", "clips", "models", "explanations", "judgements", "failed"):
+        print(f"{key:13} {status[key]}")
+    for failure in status["failures"]:
+        print(f"failed: {failure['stage']} {failure['clip']} {failure['model']}: {failure['reason']}")
+
+
+@study_app.command(name="tables")
+def study_tables(
+    path: Annotated[Path, typer.Argument(metavar="STORE")],
+    style: Annotated[str, typer.Option("--format", help="md, csv or json.")] = "md",
+    epsilon: Annotated[float | None, typer.Option(help="Definition 4's ε; default: the study's.")] = None,
+) -> None:
+    """Every table of the study."""
+    if style not in FORMATS:
+        raise ConfigError(f"format {style!r}: use one of {', '.join(FORMATS)}")
+    with Store(path) as store:
+        level = transfer.check_epsilon(epsilon if epsilon is not None else float(store.meta().get("epsilon", 0.5)))
+        tables = transfer.study_tables(store, level)
+    if style == "json":
+        print(json.dumps({name: table.to_dicts() for name, table in tables.items()}, indent=1))
+        return
+    for name, table in tables.items():
+        print(f"# {name}\n" if style == "csv" else f"\n## {name}\n")
+        print(table.write_csv() if style == "csv" else to_markdown(table))
+
+
+@app.command()
+def report(
+    path: Annotated[Path, typer.Argument(metavar="STORE")],
+    out: Annotated[Path, typer.Option(help="Folder for the page.")],
+    epsilon: Annotated[float | None, typer.Option(help="Definition 4's ε; default: the study's.")] = None,
+) -> None:
+    """The page: tables, players, spectra."""
+    with Store(path) as store:
+        level = transfer.check_epsilon(epsilon if epsilon is not None else float(store.meta().get("epsilon", 0.5)))
+        page = write_report(store, out, epsilon=level)
+    print(page.resolve())
+
+
+@models_app.command(name="check")
+def models_check(
+    specs: Annotated[list[str], typer.Argument(metavar="SPEC...")],
+    seconds: Annotated[float, typer.Option(min=0.01, help="Length of the clips that speed is measured on.")] = 3.0,
+    device: DeviceOption = "auto",
+) -> None:
+    """Load each model; print labels, sample rate, parameters, speed, and whether their labels align."""
+    models: list[Model] = []
+    table = Table("model", "architecture", "labels", "Hz", "parameters", "clips/s", box=None)
+    for spec in specs:
+        model = open_model(spec, device)
+        models.append(model)
+        rate = f"{_speed(model, seconds):.1f}"
+        size = f"{model.parameters:,}"
+        table.add_row(spec, model.architecture, str(len(model.labels)), str(model.sample_rate), size, rate)
+    _console().print(table)
+    for model in models:
+        print(f"{model.spec}: {', '.join(model.labels[:20])}{'…' if len(model.labels) > 20 else ''}")
+        for note in model.notes:
+            print(f"  note: {note}")
+    if len(models) > 1:
+        try:
+            alignment = align(models)
+        except LabelError as error:
+            raise LabelError(f"labels do not align: {error}") from None
+        print(f"{len(alignment.labels)} labels align: {', '.join(alignment.labels)}")
+        for model, dropped in zip(models, alignment.dropped, strict=True):
+            print(f"  {model.spec}: {len(dropped)} left out")
+        rates = {model.sample_rate for model in models}
+        if len(rates) > 1:
+            print(f"sample rates differ ({', '.join(map(str, sorted(rates)))} Hz): a study resamples to {max(rates)}")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+def main() -> None:
+    """Run a command; errors become one line and an exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except EarwitnessError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        print("interrupted; run the same command again to go on", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def to_markdown(table: pl.DataFrame) -> str:
+    """A frame as a Markdown table, numbers to three decimals."""
+
+    def cell(value: Any) -> str:
+        text = "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+        return text.replace("|", "\\|").replace("\n", " ")
+
+    rows = [[cell(value) for value in row] for row in table.rows()]
+    lines = [table.columns, ["---"] * len(table.columns), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _run(study: Study, folder: Path, path: Path, quiet: bool, retry_failed: bool = False) -> Summary:
+    with ExitStack() as stack:
+        reporter = _reporter(quiet, stack)
+        plan = plan_study(study, folder, reporter)
+        store = stack.enter_context(Store(path, write=True))
+        return run_plan(plan, store, reporter, retry_failed=retry_failed)
+
+
+def _reporter(quiet: bool, stack: ExitStack) -> Reporter:
+    if quiet:
+        return Quiet()
+    return stack.enter_context(Bars()) if sys.stderr.isatty() else Lines()
+
+
+def _writable(folder: Path) -> None:
+    """Refuse a folder that cannot be written before any work is spent."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".earwitness.tmp"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be written ({error}); choose another --out") from None
+
+
+def _print_explanation(explanation: Explanation) -> None:
+    print(f"{explanation.label} ({explanation.confidence:.3f}), {explanation.spectrum.size} variables, "
+          f"{explanation.queries} questions, {explanation.seconds:.1f} s")  # fmt: skip
+    table = Table("subset", "size", "energy", "label", "confidence", "certificate", "", box=None)
+    for kind, draw, part in explanation.parts():
+        name = kind if draw == 0 else f"{kind} {draw + 1}"
+        if isinstance(part, Subset):
+            certificate = part.certificate
+            words = certificate.kind + (f"({certificate.groups})" if certificate.kind == "group_minimal" else "")
+            label = explanation.labels[part.label]
+            table.add_row(name, str(part.size), f"{part.energy:.2%}", label, f"{part.confidence:.3f}", words, part.why)
+        else:
+            table.add_row(name, "", "", "", "", "", part.why)
+    _console().print(table)
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
+
+
+def _speed(model: Model, seconds: float) -> float:
+    """Clips a second at batch 8, the median of three calls after one to warm up."""
+    waveforms = torch.from_numpy(
+        np.random.default_rng(0).standard_normal((8, round(seconds * model.sample_rate))).astype(np.float32) * 0.1
+    ).to(model.device)
+    times = []
+    with torch.inference_mode():
+        for _ in range(4):
+            start = time.perf_counter()
+            model.logits(waveforms).sum().item()
+            times.append(time.perf_counter() - start)
+    return 8 / float(np.median(times[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,424 @@
+"""The four music taggers of the package musicnn (Pons & Serra 2019), in PyTorch: the built-in models.
+
+Two architectures, each trained on the Million Song Dataset (MSD) and on MagnaTagATune (MTT). The weights
+are the published ones (ISC licence, ``data/musicnn/LICENCE``), converted by ``tools/convert_musicnn.py``.
+Everything is in evaluation mode: dropout is left out, batch normalisation uses the stored statistics.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from importlib import resources
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..errors import ModelError, nearest
+from .base import Model
+
+BUILTIN_NAMES: Final = ("msd-musicnn", "msd-vgg", "mtt-musicnn", "mtt-vgg")
+
+SAMPLE_RATE: Final = 16000  # Hz
+FFT_SIZE: Final = 512  # samples
+HOP: Final = 256  # samples
+MELS: Final = 96
+WINDOW: Final = 187  # frames: what the published extractor cuts for 3 s
+WINDOW_SAMPLES: Final = (WINDOW - 1) * HOP  # the fewest with 187 frames: N samples give 1 + N // 256
+
+_EPSILON: Final = 1e-3  # TensorFlow's default in batch normalisation
+_CHUNK_ON_ACCELERATOR: Final = 64  # windows at once
+# part of the fingerprint: whatever here changes the answers of the same weights
+_FRONT_END: Final = "slaney mel power 16000/512/256/96, log10(10000 x + 1), windows 187 even, mean logits"
+
+
+def mel_filterbank() -> NDArray[np.float32]:
+    """Slaney's mel filters, as in ``librosa.filters.mel``: triangles of unit area in Hz.
+
+    Returns
+    -------
+    ndarray, float32 [257, 96]
+        The weight of each Fourier bin (31.25 Hz apart) in each mel band, 0 to 8000 Hz.
+    """
+    break_mel, step = 15.0, math.log(6.4) / 27.0  # linear below 1000 Hz = 15 mel, logarithmic above
+    top = break_mel + math.log(SAMPLE_RATE / 2 / 1000.0) / step
+    mels = np.linspace(0.0, top, MELS + 2)
+    edges = np.where(mels < break_mel, mels * 200.0 / 3.0, 1000.0 * np.exp(step * (mels - break_mel)))
+    bins = np.linspace(0.0, SAMPLE_RATE / 2, FFT_SIZE // 2 + 1)[:, None]
+    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    triangles = np.maximum(0.0, np.minimum(rising, falling))
+    return np.asarray(triangles * 2.0 / (edges[2:] - edges[:-2]), dtype=np.float32)
+
+
+class LogMel(nn.Module):
+    """The front end: log-compressed mel power spectrogram, differentiable down to the waveform.
+
+    The published extractor also rounds the mel powers to float16; this does not, as rounding has no
+    gradient.
+    """
+
+    window: Tensor
+    filters: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("window", torch.hann_window(FFT_SIZE, periodic=True), persistent=False)
+        self.register_buffer("filters", torch.from_numpy(mel_filterbank()), persistent=False)
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Compute log10(10000 × mel power + 1).
+
+        Parameters
+        ----------
+        waveforms : Tensor, float32 [B, N]
+            Amplitude ±1 at 16 kHz, N > 256 (reflection at both ends needs that many samples).
+
+        Returns
+        -------
+        Tensor, float32 [B, T, 96]
+            T = 1 + N // 256 frames, 16 ms apart, each centred on its sample.
+        """
+        padded = functional.pad(waveforms, (FFT_SIZE // 2, FFT_SIZE // 2), mode="reflect")
+        spectra = torch.fft.rfft(padded.unfold(-1, FFT_SIZE, HOP) * self.window)
+        power = spectra.real.square() + spectra.imag.square()  # not abs(): its gradient at 0 is undefined
+        return torch.log10(10000.0 * (power @ self.filters) + 1.0)
+
+
+class _Norm(nn.Module):
+    """Batch normalisation with its stored statistics, as a scale and a shift per channel."""
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(channels), requires_grad=False)
+        self.beta = nn.Parameter(torch.zeros(channels), requires_grad=False)
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("variance", torch.ones(channels))
+
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """Scale and shift: float32 [channels] each."""
+        scale = self.gamma * torch.rsqrt(self.variance + _EPSILON)
+        return scale, self.beta - self.mean * scale
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Normalise the last axis (or everything, where there is one channel)."""
+        scale, shift = self.affine()
+        return values * scale + shift
+
+
+def _fold(stage: nn.Module, _incompatible: object = None) -> None:
+    assert isinstance(stage, _Stage)
+    stage.fold()
+
+
+class _Stage(nn.Module):
+    """Linear map, ReLU, batch normalisation, folded into linear map and clamp.
+
+    With scale s and shift t, s·relu(y) + t is max(s·y + t, t) where s > 0 and min(s·y + t, t) elsewhere, so
+    s and t go into the linear map and a clamp per channel is left. A clamp never decreases, so max pooling
+    may come before it, on the map's raw output, whatever the sign of s: what the networks pool is smaller
+    once pooled.
+    """
+
+    kernel: Tensor
+    offset: Tensor
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, outputs: int, *inputs: int, channels_last: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(outputs, *inputs), requires_grad=False)
+        self.bias = nn.Parameter(torch.zeros(outputs), requires_grad=False)
+        self.norm = _Norm(outputs)
+        self.channels_last = channels_last
+        for name in ("kernel", "offset", "low", "high"):
+            self.register_buffer(name, torch.empty(0), persistent=False)
+        self.fold()
+        untyped: Any = self  # PyTorch has no annotations here
+        untyped.register_load_state_dict_post_hook(_fold)
+
+    def fold(self) -> None:
+        """Recompute the folded weights (runs by itself whenever weights are loaded)."""
+        scale, shift = self.norm.affine()
+        kernel = self.weight * scale.view(-1, *[1] * (self.weight.dim() - 1))
+        self.kernel = kernel.contiguous(memory_format=torch.channels_last) if self.channels_last else kernel
+        self.offset = self.bias * scale + shift
+        self.low = torch.where(scale > 0, shift, -torch.inf)
+        self.high = torch.where(scale > 0, torch.inf, shift)
+
+    def clamp(self, mapped: Tensor, axis: int) -> Tensor:
+        """What ReLU and normalisation come to, once :attr:`kernel` and :attr:`offset` were applied.
+
+        Parameters
+        ----------
+        mapped : Tensor, float32
+            The linear map's output, max-pooled or not.
+        axis : int
+            The axis of its channels.
+        """
+        shape = [-1 if i == axis else 1 for i in range(mapped.dim())]
+        return torch.clamp(mapped, min=self.low.view(shape), max=self.high.view(shape))
+
+
+def _stages(modules: nn.ModuleList) -> list[_Stage]:
+    return [module for module in modules if isinstance(module, _Stage)]
+
+
+def _pool_mels(stage: _Stage, image: Tensor) -> Tensor:
+    """One kind of filter, its maximum over the mels: float32 [B, 1, T', 96] → [B, channels, T]."""
+    return stage.clamp(functional.conv2d(image, stage.kernel, stage.offset).amax(dim=3), 1)
+
+
+class Musicnn(nn.Module):
+    """The musically motivated network: timbral and temporal filters, dense middle, pooling over time.
+
+    Parameters
+    ----------
+    labels : int
+        The number K of labels.
+    """
+
+    def __init__(self, labels: int = 50) -> None:
+        super().__init__()
+        self.input = _Norm(1)
+        self.timbral = nn.ModuleList(_Stage(204, 1, 7, mels) for mels in (38, 67))
+        self.temporal = nn.ModuleList(_Stage(51, 1, frames, 1) for frames in (128, 64, 32))
+        self.middle = nn.ModuleList(_Stage(64, channels, 7) for channels in (561, 64, 64))
+        self.pooled = _Norm(1506)
+        self.dense = _Stage(200, 1506)
+        self.output = nn.Linear(200, labels).requires_grad_(False)
+
+    def front(self, mels: Tensor) -> Tensor:
+        """Timbral and temporal features: float32 [B, T, 96] → [B, 561, T]."""
+        image = self.input(mels).unsqueeze(1)
+        tall = functional.pad(image, (0, 0, 3, 3))
+        features = [_pool_mels(stage, tall) for stage in _stages(self.timbral)]
+        for stage in _stages(self.temporal):
+            # TensorFlow's 'same' for an even kernel: the odd zero goes after
+            before = (stage.kernel.shape[2] - 1) // 2
+            padded = functional.pad(image, (0, 0, before, before + 1))
+            features.append(_pool_mels(stage, padded))
+        return torch.cat(features, dim=1)
+
+    def forward(self, mels: Tensor) -> Tensor:
+        """Tag windows.
+
+        Parameters
+        ----------
+        mels : Tensor, float32 [B, 187, 96]
+            What :class:`LogMel` gives. (This network takes any number of frames.)
+
+        Returns
+        -------
+        Tensor, float32 [B, K]
+            Logits, before the sigmoid.
+        """
+        levels = [self.front(mels)]
+        for stage in _stages(self.middle):
+            mapped = functional.conv1d(levels[-1], stage.kernel, stage.offset, padding=3)
+            after = stage.clamp(mapped, 1)
+            levels.append(after if len(levels) == 1 else after + levels[-1])
+        features = torch.cat(levels, dim=1)
+        # the published order: maximum and mean of each feature side by side
+        pooled = torch.stack((features.amax(dim=2), features.mean(dim=2)), dim=2).flatten(1)
+        dense = functional.linear(self.pooled(pooled), self.dense.kernel, self.dense.offset)
+        logits: Tensor = self.output(self.dense.clamp(dense, 1))
+        return logits
+
+
+class Vgg(nn.Module):
+    """The baseline: five 3 × 3 convolutions with max pooling, one dense layer.
+
+    As published, the pools drop what does not fill them: of a window's 187 frames and 96 mels, the last 26
+    frames (0.42 s) and the top 2 mels reach no logit.
+
+    Parameters
+    ----------
+    labels : int
+        The number K of labels.
+    """
+
+    def __init__(self, labels: int = 50) -> None:
+        super().__init__()
+        self.input = _Norm(1)
+        self.convolution = nn.ModuleList(
+            _Stage(128, channels, 3, 3, channels_last=True) for channels in (1, 128, 128, 128, 128)
+        )
+        self.output = nn.Linear(256, labels).requires_grad_(False)
+
+    def forward(self, mels: Tensor) -> Tensor:
+        """Tag windows.
+
+        Parameters
+        ----------
+        mels : Tensor, float32 [B, 187, 96]
+            What :class:`LogMel` gives.
+
+        Returns
+        -------
+        Tensor, float32 [B, K]
+            Logits, before the sigmoid.
+        """
+        image = self.input(mels).unsqueeze(1).contiguous(memory_format=torch.channels_last)
+        # the first pool is 4 × 1 with stride 2 × 2: of the mels it only keeps every other, so the
+        # convolution's own stride leaves the others out
+        pools = (((4, 1), (2, 1)), ((2, 2), (2, 2)), ((2, 2), (2, 2)), ((2, 2), (2, 2)), ((4, 4), (4, 4)))
+        for index, (stage, (size, stride)) in enumerate(zip(_stages(self.convolution), pools, strict=True)):
+            skip = (1, 2) if index == 0 else (1, 1)
+            image = functional.conv2d(image, stage.kernel, stage.offset, stride=skip, padding=1)
+            image = stage.clamp(functional.max_pool2d(image, size, stride), 1)
+        flat = image.permute(0, 2, 3, 1).flatten(1)  # TensorFlow flattens with the channels last
+        logits: Tensor = self.output(flat)
+        return logits
+
+
+_ARCHITECTURES: Final[dict[str, type[Musicnn] | type[Vgg]]] = {"Musicnn": Musicnn, "Vgg": Vgg}
+
+
+def window_starts(frames: int) -> list[int]:
+    """Where the windows of a clip start: the fewest that cover it, evenly placed.
+
+    The clip's very last frame, centred on its end and half mirrored, is left out where it alone would cost
+    a window: 3 s give 188 frames and one window, as published.
+
+    Parameters
+    ----------
+    frames : int
+        T >= 187, the frames of the clip.
+
+    Returns
+    -------
+    list of int
+        First frames, in order. Neighbouring windows touch or overlap.
+    """
+    count = max(1, -((1 - frames) // WINDOW))  # ceil((T - 1) / 187)
+    last = min(frames - WINDOW, WINDOW * (count - 1))
+    return [index * last // max(1, count - 1) for index in range(count)]
+
+
+class MusicTagger(Model):
+    """One of the four taggers: waveforms to the mean logits of their windows.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`BUILTIN_NAMES`.
+    network : Musicnn or Vgg
+        With its weights loaded.
+    labels : tuple of str
+        The K labels in the order of the logits.
+    device : torch.device
+        Where to compute.
+    """
+
+    backend = "builtin"
+    sample_rate = SAMPLE_RATE
+    differentiable = True
+    notes: tuple[str, ...] = (
+        "independent tags (sigmoids): read as the softmax of the logits over the aligned labels",
+        f"windows of {WINDOW} frames (3 s) placed evenly over the whole clip; their logits are averaged",
+        f"a clip under {WINDOW_SAMPLES} samples (2.976 s at 16 kHz) is zero-padded at its end to that length",
+        "a last frame that alone would cost a window (as in 3 s exactly) is not heard, as published",
+        "mel powers stay float32; the published extractor rounds them to float16",
+    )
+
+    def __init__(self, name: str, network: Musicnn | Vgg, labels: tuple[str, ...], device: torch.device) -> None:
+        self.spec = f"builtin:{name}"
+        self.labels = labels
+        self.architecture = type(network).__name__
+        if isinstance(network, Vgg):
+            deaf = "the published pools hear the first 161 of a window's 187 frames (2.58 s) and 94 of the 96 mels"
+            self.notes = (*self.notes, deaf)
+        self.fingerprint = _fingerprint(network, labels)
+        self.parameters = sum(parameter.numel() for parameter in network.parameters())
+        self.device = device
+        # accelerators answer windows in batches, whose size may change the last bits
+        self.deterministic = device.type == "cpu"
+        self.network = network.to(device).eval()
+        self.mels = LogMel().to(device)
+
+    def logits(self, waveforms: Tensor) -> Tensor:
+        """Tag clips: the mean over each clip's windows of the logits (not of the sigmoids).
+
+        Parameters
+        ----------
+        waveforms : Tensor, float32 [B, N]
+            Amplitude ±1 at 16 kHz, any N. Under 47,616 samples: zero-padded at the end to one window.
+
+        Returns
+        -------
+        Tensor, float32 [B, K]
+            Logits of independent sigmoids.
+        """
+        missing = WINDOW_SAMPLES - waveforms.shape[-1]
+        padded = functional.pad(waveforms, (0, missing)) if missing > 0 else waveforms
+        starts = window_starts(1 + padded.shape[-1] // HOP)
+        # On a CPU one window at a time is the fastest, as its activations stay in the cache (about 16 ms
+        # against 28 ms in batches of 32), and makes an answer the same to the last bit in any batch.
+        step = 1 if self.device.type == "cpu" else max(1, _CHUNK_ON_ACCELERATOR // len(starts))
+        answers = [self._answer(clips, starts) for clips in torch.split(padded, step)]
+        return torch.cat(answers)
+
+    def _answer(self, waveforms: Tensor, starts: list[int]) -> Tensor:
+        mels = self.mels(waveforms)
+        windows = torch.stack([mels[:, start : start + WINDOW] for start in starts], dim=1).flatten(0, 1)
+        step = 1 if self.device.type == "cpu" else _CHUNK_ON_ACCELERATOR
+        logits = torch.cat([self.network(chunk) for chunk in torch.split(windows, step)])
+        return logits.view(len(waveforms), len(starts), len(self.labels)).mean(dim=1)
+
+
+def _fingerprint(network: nn.Module, labels: tuple[str, ...]) -> str:
+    """Blake2b of labels, architecture, front end and weights, in hexadecimal."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(json.dumps([labels, type(network).__name__, _FRONT_END]).encode())
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().astype("<f4").tobytes())
+    return digest.hexdigest()
+
+
+def load_builtin(name: str, device: torch.device) -> MusicTagger:
+    """Load one of the built-in models.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`BUILTIN_NAMES`.
+    device : torch.device
+        Where to compute.
+
+    Returns
+    -------
+    MusicTagger
+        Ready for :meth:`MusicTagger.logits`.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or its file is missing.
+    """
+    if name not in BUILTIN_NAMES:
+        hint = nearest(name, BUILTIN_NAMES)
+        raise ModelError(f"no built-in model {name!r}: {hint}allowed are {', '.join(BUILTIN_NAMES)}")
+    resource = resources.files("earwitness") / "data" / "musicnn" / f"{name}.safetensors"
+    if not resource.is_file():
+        raise ModelError(
+            f"the weights of builtin:{name} are missing ({name}.safetensors in earwitness/data/musicnn): "
+            "install the package again, or run tools/convert_musicnn.py in a checkout"
+        )
+    with resources.as_file(resource) as path, safe_open(path, framework="pt") as file:
+        metadata: dict[str, str] = file.metadata()
+        weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+    labels = tuple(json.loads(metadata["labels"]))
+    network = _ARCHITECTURES[metadata["architecture"]](len(labels))
+    network.load_state_dict(weights)
+    return MusicTagger(name, network, labels, device)
