@@ -32,6 +32,7 @@ MELS: Final = 96
 WINDOW: Final = 187  # frames: what the published extractor cuts for 3 s
 WINDOW_SAMPLES: Final = (WINDOW - 1) * HOP  # the fewest with 187 frames: N samples give 1 + N // 256
 
+_DEAD: Final = 1e-12  # a channel whose folded weights are all smaller is constant in float32
 _EPSILON: Final = 1e-3  # TensorFlow's default in batch normalisation
 _CHUNK_ON_ACCELERATOR: Final = 64  # windows at once
 # part of the fingerprint: whatever here changes the answers of the same weights
@@ -127,12 +128,18 @@ class _Stage(nn.Module):
     s and t go into the linear map and a clamp per channel is left. A clamp never decreases, so max pooling
     may come before it, on the map's raw output, whatever the sign of s: what the networks pool is smaller
     once pooled.
+
+    Weight decay has emptied many channels (370 of the 408 timbral filters of msd-musicnn have weights under
+    1e-12): they answer one constant whatever they hear, so the linear map leaves them out, and the constant is
+    put in their place.
     """
 
     kernel: Tensor
     offset: Tensor
     low: Tensor
     high: Tensor
+    live: Tensor
+    constant: Tensor
 
     def __init__(self, outputs: int, *inputs: int, channels_last: bool = False) -> None:
         super().__init__()
@@ -140,7 +147,7 @@ class _Stage(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs), requires_grad=False)
         self.norm = _Norm(outputs)
         self.channels_last = channels_last
-        for name in ("kernel", "offset", "low", "high"):
+        for name in ("kernel", "offset", "low", "high", "live", "constant"):
             self.register_buffer(name, torch.empty(0), persistent=False)
         self.fold()
         untyped: Any = self  # PyTorch has no annotations here
@@ -150,23 +157,40 @@ class _Stage(nn.Module):
         """Recompute the folded weights (runs by itself whenever weights are loaded)."""
         scale, shift = self.norm.affine()
         kernel = self.weight * scale.view(-1, *[1] * (self.weight.dim() - 1))
-        self.kernel = kernel.contiguous(memory_format=torch.channels_last) if self.channels_last else kernel
-        self.offset = self.bias * scale + shift
-        self.low = torch.where(scale > 0, shift, -torch.inf)
-        self.high = torch.where(scale > 0, torch.inf, shift)
+        offset = self.bias * scale + shift
+        low = torch.where(scale > 0, shift, -torch.inf)
+        high = torch.where(scale > 0, torch.inf, shift)
+        alive = kernel.flatten(1).abs().amax(1) >= _DEAD
+        if not alive.any():
+            alive[:] = True  # no weights loaded yet
+        self.live = alive.nonzero().flatten()
+        self.constant = torch.clamp(offset, min=low, max=high)
+        self.kernel, self.offset = kernel[alive], offset[alive]
+        self.low, self.high = low[alive], high[alive]
+        if self.channels_last:
+            self.kernel = self.kernel.contiguous(memory_format=torch.channels_last)
 
-    def clamp(self, mapped: Tensor, axis: int) -> Tensor:
+    def clamp(self, mapped: Tensor) -> Tensor:
         """What ReLU and normalisation come to, once :attr:`kernel` and :attr:`offset` were applied.
 
         Parameters
         ----------
         mapped : Tensor, float32
-            The linear map's output, max-pooled or not.
-        axis : int
-            The axis of its channels.
+            The linear map's output for the live channels (along axis 1), max-pooled or not.
+
+        Returns
+        -------
+        Tensor, float32
+            All channels.
         """
-        shape = [-1 if i == axis else 1 for i in range(mapped.dim())]
-        return torch.clamp(mapped, min=self.low.view(shape), max=self.high.view(shape))
+        shape = [1, -1] + [1] * (mapped.dim() - 2)
+        live = torch.clamp(mapped, min=self.low.view(shape), max=self.high.view(shape))
+        if len(self.live) == len(self.constant):
+            return live
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+        sizes = [len(live), -1, *live.shape[2:]]
+        every = self.constant.view(shape).expand(sizes).clone(memory_format=layout)
+        return every.index_copy_(1, self.live, live)
 
 
 def _stages(modules: nn.ModuleList) -> list[_Stage]:
@@ -175,7 +199,7 @@ def _stages(modules: nn.ModuleList) -> list[_Stage]:
 
 def _pool_mels(stage: _Stage, image: Tensor) -> Tensor:
     """One kind of filter, its maximum over the mels: float32 [B, 1, T', 96] → [B, channels, T]."""
-    return stage.clamp(functional.conv2d(image, stage.kernel, stage.offset).amax(dim=3), 1)
+    return stage.clamp(functional.conv2d(image, stage.kernel, stage.offset).amax(dim=3))
 
 
 class Musicnn(nn.Module):
@@ -225,13 +249,13 @@ class Musicnn(nn.Module):
         levels = [self.front(mels)]
         for stage in _stages(self.middle):
             mapped = functional.conv1d(levels[-1], stage.kernel, stage.offset, padding=3)
-            after = stage.clamp(mapped, 1)
+            after = stage.clamp(mapped)
             levels.append(after if len(levels) == 1 else after + levels[-1])
         features = torch.cat(levels, dim=1)
         # the published order: maximum and mean of each feature side by side
         pooled = torch.stack((features.amax(dim=2), features.mean(dim=2)), dim=2).flatten(1)
         dense = functional.linear(self.pooled(pooled), self.dense.kernel, self.dense.offset)
-        logits: Tensor = self.output(self.dense.clamp(dense, 1))
+        logits: Tensor = self.output(self.dense.clamp(dense))
         return logits
 
 
@@ -275,7 +299,7 @@ class Vgg(nn.Module):
         for index, (stage, (size, stride)) in enumerate(zip(_stages(self.convolution), pools, strict=True)):
             skip = (1, 2) if index == 0 else (1, 1)
             image = functional.conv2d(image, stage.kernel, stage.offset, stride=skip, padding=1)
-            image = stage.clamp(functional.max_pool2d(image, size, stride), 1)
+            image = stage.clamp(functional.max_pool2d(image, size, stride))
         flat = image.permute(0, 2, 3, 1).flatten(1)  # TensorFlow flattens with the channels last
         logits: Tensor = self.output(flat)
         return logits
@@ -362,8 +386,9 @@ class MusicTagger(Model):
         missing = WINDOW_SAMPLES - waveforms.shape[-1]
         padded = functional.pad(waveforms, (0, missing)) if missing > 0 else waveforms
         starts = window_starts(1 + padded.shape[-1] // HOP)
-        # On a CPU one window at a time is the fastest, as its activations stay in the cache (about 16 ms
-        # against 28 ms in batches of 32), and makes an answer the same to the last bit in any batch.
+        # On a CPU one window at a time is no slower than a batch, as its activations stay in the cache
+        # (measured: layers up to twice as fast as in batches of 32), and it makes an answer the same to the
+        # last bit in any batch.
         step = 1 if self.device.type == "cpu" else max(1, _CHUNK_ON_ACCELERATOR // len(starts))
         answers = [self._answer(clips, starts) for clips in torch.split(padded, step)]
         return torch.cat(answers)

@@ -7,6 +7,7 @@ masks are packed as bits, only the searches under way hold spectra, and a batch 
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -40,6 +41,10 @@ class Job(Generic[T]):
     asked : int
         Questions the model has answered.
     result : T or None
+    error : Exception or None
+        What the model raised on this clip; other searches go on.
+    started : float
+        ``time.perf_counter()`` when the job was made.
     """
 
     spectrum: Spectrum
@@ -48,6 +53,8 @@ class Job(Generic[T]):
     memory: dict[bytes, Log] = field(default_factory=dict)
     asked: int = 0
     result: T | None = None
+    error: Exception | None = None
+    started: float = field(default_factory=time.perf_counter)
 
 
 @dataclass
@@ -107,7 +114,10 @@ class Driver:
                 return
             self._ask(waiting)
             for state in list(waiting):
-                if not state.todo:
+                if state.job.error is not None:
+                    waiting.remove(state)
+                    yield state.job
+                elif not state.todo:
                     waiting.remove(state)
                     next_state = self._advance(state.job, state)
                     if next_state is None:
@@ -160,6 +170,19 @@ class Driver:
                 keys = [state.todo.popleft() for _ in range(min(room, len(state.todo)))]
                 taken.append((state.job, keys))
                 room -= len(keys)
+        try:
+            self._answer(taken)
+        except Exception as error:
+            if len(taken) == 1:
+                taken[0][0].error = error
+                return
+            for one in taken:  # find out whose signals the model cannot judge
+                try:
+                    self._answer([one])
+                except Exception as own:
+                    one[0].error = own
+
+    def _answer(self, taken: list[tuple[Job[Any], list[bytes]]]) -> None:
         parts = [(job.spectrum, _unpack(keys, job.spectrum.size)) for job, keys in taken]
         answers, row = self._call(parts, half=self.half), 0
         for job, keys in taken:
