@@ -268,7 +268,7 @@ def test_bad_manifests(tmp_path: Path, lines: list[str], message: str) -> None:
 def test_a_manifest_of_rubbish(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"m{suffix}"
     path.write_bytes(bytes(range(256)) * 4)
-    with pytest.raises(ConfigError, match=r"m\\."):
+    with pytest.raises(ConfigError, match="not readable as a table"):
         read_dataset(path)
 
 

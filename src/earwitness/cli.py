@@ -33,8 +33,12 @@ from .study.run import plan as plan_study
 from .study.run import run as run_plan
 from .study.store import Store
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
-                  help="What did my audio classifier listen to, and would another classifier be convinced by it?")  # fmt: skip
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="What did my audio classifier listen to, and would another classifier be convinced by it?",
+)
 study_app = typer.Typer(no_args_is_help=True, help="Studies: models x recordings x settings, resumable.")
 models_app = typer.Typer(no_args_is_help=True, help="Models: check that they load and agree.")
 app.add_typer(study_app, name="study")
@@ -45,12 +49,12 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")
 FORMATS = ("md", "csv", "json")
 
 #: the demo's questions a clip and model: enough for small sets, few enough for minutes on two cores
-DEMO = {
+DEMO: dict[str, Any] = {
     "name": "Earwitness demo",
     "models": ["builtin:msd-musicnn", "builtin:msd-vgg", "builtin:mtt-musicnn", "builtin:mtt-vgg"],
     "data": [{"path": "builtin"}],
     "seconds": 3.0,
-    "search": {"delta": 0.5, "budget": 300},
+    "search": {"delta": 0.5, "budget": 200},
 }
 
 
@@ -79,7 +83,7 @@ def explain_command(
     overlap: Annotated[float, typer.Option(help="Largest overlap of two sufficient sets, 0 to 1.")] = 0.0,
     budget: Annotated[int, typer.Option(help="Questions.")] = 3000,
     seed: Annotated[int, typer.Option(help="Of everything drawn at random.")] = 0,
-    domain: Annotated[str, typer.Option(help="rfft, mel:BANDS, octave:BANDS, edges:HZ,... or stft:WINDOW:HOP.")] = "rfft",
+    domain: Annotated[str, typer.Option(help="rfft, mel:N, octave:N, edges:HZ,HZ,... or stft:WINDOW:HOP.")] = "rfft",
     occlusion: Annotated[str, typer.Option(help="zero, mean or noise.")] = "zero",
     repeats: Annotated[int, typer.Option(help="Ask a noisy model so often.")] = 1,
     seconds: Annotated[float | None, typer.Option(help="Crop or zero-pad to this duration.")] = None,

@@ -143,7 +143,7 @@ class Spectrum:
         if self._stft is not None:
             return np.repeat(bins, self._values.shape[1])
         if self._band is None:
-            return np.fft.rfftfreq(len(self.clip), 1 / self.clip.sample_rate)
+            return np.asarray(np.fft.rfftfreq(len(self.clip), 1 / self.clip.sample_rate), dtype=np.float64)
         return np.asarray(np.bincount(self._band, weights=bins) / np.bincount(self._band), dtype=np.float64)
 
     @property

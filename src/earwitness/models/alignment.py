@@ -123,9 +123,7 @@ def align(models: Sequence[Model], mapping: Mapping[str, str] | None = None) -> 
 
 def aligned(models: Sequence[Model], alignment: Alignment) -> list[Classifier]:
     """Each model over the shared labels."""
-    return [
-        Classifier(model, alignment.labels, own) for model, own in zip(models, alignment.members, strict=True)
-    ]
+    return [Classifier(model, alignment.labels, own) for model, own in zip(models, alignment.members, strict=True)]
 
 
 def _fold_labels(model: Model, mapping: Mapping[str, str]) -> dict[str, list[int]]:

@@ -120,7 +120,8 @@ def _import(where: str, spec: str) -> ModuleType:
             raise ModelError(f"{spec}: no such file {where}; give the path of a Python file")
         name = "earwitness_user_" + hashlib.blake2b(str(path.resolve()).encode(), digest_size=6).hexdigest()
         loader = importlib.util.spec_from_file_location(name, path)
-        assert loader is not None and loader.loader is not None
+        assert loader is not None
+        assert loader.loader is not None
         module = importlib.util.module_from_spec(loader)
         sys.modules[name] = module  # dataclasses and typing look modules up there
         loader.loader.exec_module(module)

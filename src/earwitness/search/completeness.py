@@ -1,17 +1,45 @@
-"""Search ``minimal`` for complete sets: sufficient and necessary at once."""
+"""Search ``minimal`` for complete sets: sufficient and necessary at once.
+
+Two starts are tried. One is the shortest complete prefix of the order: a sufficient set, then the others by
+energy. The other knows what matters: the clip's strong bins are cut into atoms of equal amplitude, each atom is
+taken out of the clip with the sufficient set, and atoms are united in the order in which they brought the label
+down. The smaller start is shrunk first, then the other if there is budget left. Both questions about a candidate
+(what is kept, what is left) are asked in one batch.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..spectrum import Mask
-from .minimality import Best, shrink
-from .questions import BudgetSpent, Certificate, Complete, Found, Search, Target
-from .sufficiency import shortest_prefix
+from .minimality import Best, ask, shrink
+from .questions import TOLERANCE, Answer, BudgetSpent, Certificate, Complete, Found, Search, Target
+from .sufficiency import Bins, shortest_prefix
+
+ATOMS = 64
+COVER = 0.98  #: share of the energy that the atoms hold
 
 
-def complete(energy: NDArray[np.float64], target: Target, start: Mask | None = None, seed: int = 0) -> Search[Found]:
+@dataclass(frozen=True)
+class Necessary:
+    """What is left without the candidate gets another label."""
+
+    target: Target
+    cost: int = field(default=1, init=False)
+
+    def masks(self, candidates: Mask) -> Mask:
+        """Each candidate's complement."""
+        return ~candidates
+
+    def slack(self, answer: Answer) -> NDArray[np.float64]:
+        """The margin against the label, float64 [M]."""
+        return np.asarray(-self.target.margin(answer.log_probabilities), dtype=np.float64)
+
+
+def complete(energy: NDArray[np.float64], target: Target, start: Mask | None = None) -> Search[Found]:
     """Seek the smallest complete set.
 
     Parameters
@@ -21,27 +49,82 @@ def complete(energy: NDArray[np.float64], target: Target, start: Mask | None = N
     target : Target
     start : bool [size], optional
         A sufficient set to grow from.
-    seed : int
 
     Returns
     -------
     Found
-        The set of all variables where no smaller one was found: it is complete by convention, its inverse is
-        undefined.
+        The set of all variables where no smaller one was found: it is sufficient, and its inverse is undefined.
     """
-    best, property_ = Best(), Complete(target)
+    best = Best()
     everything = np.ones(energy.size, dtype=bool)
-    order = np.argsort(-energy, kind="stable")
-    if start is not None:
-        order = np.concatenate([order[start[order]], order[~start[order]]])
+    base = np.zeros(energy.size, dtype=bool) if start is None or start.all() else start
     try:
-        mask = yield from shortest_prefix(property_, order)
-        if mask is not None:
-            yield from shrink(property_, mask, order, best)
+        established = yield from _seek(Complete(target), energy, base, best)
     except BudgetSpent:
         if best.mask is None:
             return Found(everything, Certificate(), "the budget was spent before a smaller complete set was found")
-        return best.found("the budget was spent")
+        return best.found("the budget was spent" if best.certificate.kind == "none" else "")
     if best.mask is None:
-        return Found(everything, Certificate(), "no smaller complete set was found")
+        return Found(everything, Certificate(), established)
     return best.found()
+
+
+def _seek(property_: Complete, energy: NDArray[np.float64], base: Mask, best: Best) -> Search[str]:
+    order = np.argsort(-energy, kind="stable")
+    order = np.concatenate([order[base[order]], order[~base[order]]])
+    if base.any():
+        slack = yield from ask(property_, base[None])
+        if slack[0] >= TOLERANCE:  # the sufficient set is necessary too
+            yield from shrink(property_, base, order, best)
+            return ""
+    prefix = yield from shortest_prefix(property_, order, energy.size)
+    if prefix is not None:
+        best.offer(prefix)
+    united, promise = yield from _unite(property_, energy, base)
+    if united is not None:
+        best.offer(united)
+    by_promise = np.argsort(-promise, kind="stable")
+    by_promise = np.concatenate([by_promise[base[by_promise]], by_promise[~base[by_promise]]])
+    starts = [(mask, by) for mask, by in ((united, by_promise), (prefix, order)) if mask is not None]
+    for mask, by in sorted(starts, key=lambda pair: int(pair[0].sum())):
+        own = Best()
+        try:
+            yield from shrink(property_, mask, by, own, chunks=16)
+        finally:
+            if own.mask is not None:
+                best.offer(own.mask, own.certificate)
+    return "no smaller complete set was found among those asked"
+
+
+def _unite(
+    property_: Complete, energy: NDArray[np.float64], base: Mask
+) -> Search[tuple[Mask | None, NDArray[np.float64]]]:
+    """The smallest passing union of atoms by promise, and each variable's promise, float64 [size]."""
+    atoms = make_atoms(energy)
+    candidates = np.repeat(base[None], len(atoms) + 1, axis=0)
+    for row, atom in enumerate(atoms):
+        candidates[row, atom] = True
+    answers = yield from ask(Necessary(property_.target), candidates)
+    gains = (answers[:-1] - answers[-1]) / np.sqrt([atom.size for atom in atoms])
+    ranked = np.argsort(-gains, kind="stable")
+    promise = np.full(energy.size, 1e-9)
+    for atom, gain in zip(atoms, gains, strict=True):
+        promise[atom] += max(float(gain), 0.0)
+    promise *= np.sqrt(energy)
+    counts = sorted({min(len(atoms), round(1.3**step)) for step in range(1, 18)})
+    unions = np.repeat(base[None], len(counts), axis=0)
+    for row, count in enumerate(counts):
+        unions[row, np.concatenate([atoms[i] for i in ranked[:count]])] = True
+    passing = np.flatnonzero((yield from ask(property_, unions)) >= TOLERANCE)
+    if not passing.size:
+        return None, promise
+    return unions[passing[np.argmin(unions[passing].sum(axis=1))]], promise
+
+
+def make_atoms(energy: NDArray[np.float64], count: int = ATOMS, cover: float = COVER) -> list[Bins]:
+    """The strong variables, cut in their own order into at most ``count`` runs of equal amplitude."""
+    order = np.argsort(-energy, kind="stable")
+    strong = np.sort(order[: int(np.searchsorted(np.cumsum(energy[order]), cover)) + 1])
+    amplitude = np.cumsum(np.sqrt(energy[strong]))
+    place = np.minimum((amplitude / max(amplitude[-1], 1e-30) * count).astype(np.intp), count - 1)
+    return [strong[place == index] for index in np.unique(place)]

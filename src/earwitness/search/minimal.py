@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 from .completeness import complete
+from .multiplicity import several
 from .problem import Outcome, Problem, limited
-from .questions import Found, Search, Target
-from .sufficiency import sufficient
+from .questions import Search, Target
 
 
 def minimal(problem: Problem) -> Search[Outcome]:
-    """Seek sufficient sets, then the complete set, then the one with the original's confidence."""
+    """Seek sufficient sets, then the complete set, then the one with the original's confidence.
+
+    Sufficient sets get up to 30 % of the budget for one set and up to 70 % for many; the complete set half of what
+    they leave; the last set the rest.
+    """
     original = yield problem.everything[None]
     target = Target.of(original.log_probabilities[0], problem.delta)
     left = original.left
-    kept, spent = yield from limited(sufficient(problem.energy, target, problem.seed), int(left * 0.3))
-    left -= spent
-    start = kept.mask
-    whole, spent_complete = yield from limited(complete(problem.energy, target, start, problem.seed), left // 2)
-    left -= spent_complete
+    share = min(0.7, 0.2 + 0.1 * problem.count)
+    sets, why = yield from several(problem, target, int(left * share))
+    left -= sum(spent for _, spent in sets)
+    start = sets[0][0].mask
+    whole, spent_whole = yield from limited(complete(problem.energy, target, start), left // 2)
+    left -= spent_whole
     full = Target(target.label, target.confidence, 1.0)
-    seed_set = whole.mask if whole.mask is not None else start
-    one, spent_one = yield from limited(complete(problem.energy, full, seed_set, problem.seed), left)
+    one, spent_one = yield from limited(complete(problem.energy, full, whole.mask), left)
     return Outcome(
         original.log_probabilities[0],
-        sufficient=((kept, spent),),
-        complete=(whole, spent_complete),
+        sufficient=sets,
+        complete=(whole, spent_whole),
         one_complete=(one, spent_one),
+        why=why,
     )
-
-
-__all__ = ["Found", "minimal"]

@@ -112,7 +112,8 @@ def run(plan: Plan, store: Store, reporter: Reporter | None = None, *, retry_fai
         reporter.say("settings or labels have changed since the last run: everything they decide is done anew")
     if retry_failed:
         store.clear_failures(key)
-    store.set_meta(settings=key, name=plan.study.name, epsilon=plan.study.transfer.epsilon, study=plan.study.model_dump())
+    study = plan.study
+    store.set_meta(settings=key, name=study.name, epsilon=study.transfer.epsilon, study=study.model_dump())
     ids = [store.add_model(model) for model in plan.models]
     clips = _Clips(plan, store, key)
     clips.register(reporter)
@@ -256,4 +257,3 @@ def _pass_on(error: Exception) -> None:
 
 def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, EarwitnessError) else repr(error)
-

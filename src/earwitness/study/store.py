@@ -110,7 +110,7 @@ class Store:
             self._prepare(write)
         except (sqlite3.Error, OSError) as error:
             self._release()
-            raise StoreError(f"{self.path}: cannot be opened as a store ({error}); check the path and its rights") from None
+            raise StoreError(f"{self.path}: not usable as a store ({error}); check the path and its rights") from None
         except StoreError:
             self._release()
             raise

@@ -1,0 +1,37 @@
+# make demo, make test: everything on a fresh machine with Python 3.11, pip, make and gcc.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+# torch first and pinned: any other specifier may pull gigabytes of CUDA libraries
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test check lint clean
+
+$(VENV)/core: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
+	@echo "installing torch (about a minute)"
+	$(INSTALL) "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
+	@echo "installing earwitness"
+	$(INSTALL) --editable .
+	touch $@
+
+$(VENV)/dev: $(VENV)/core
+	@echo "installing what the tests need"
+	$(INSTALL) --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/core
+	$(BIN)/earwitness demo --out demo
+
+test: $(VENV)/dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: lint test
+
+clean:
+	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache
