@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import numpy as np
 import polars as pl
 import torch
@@ -46,6 +45,8 @@ app.add_typer(models_app, name="models")
 
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+#: click's UsageError, wherever the installed typer keeps it
+_USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 FORMATS = ("md", "csv", "json")
 
 #: the demo's questions a clip and model: enough for small sets, few enough for minutes on two cores
@@ -234,13 +235,10 @@ def main() -> None:
     except EarwitnessError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message())
-        sys.exit(2)
-    except click.ClickException as error:
+    except _USAGE_ERROR as error:
         error.show()
         sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         print("interrupted; run the same command again to go on", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:

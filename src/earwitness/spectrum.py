@@ -10,7 +10,7 @@ take the occlusion value:
 ``mean``
     the clip's mean magnitude with the original phase;
 ``noise``
-    complex Gaussian noise whose power is the mean power of the clip's variables (seeded).
+    white Gaussian noise of the clip's power (seeded).
 
 Signals are computed in double precision and rounded once, so that the mask that keeps everything gives back the
 clip, and a signal does not depend on which others were made with it: clip and mask give it again bit for bit.
@@ -112,13 +112,10 @@ class Spectrum:
     def __init__(self, clip: Clip, domain: Domain | None = None) -> None:
         self.clip = clip
         self.domain = domain or Domain()
-        samples = clip.samples.astype(np.float64)
         self._stft = self._make_stft() if self.domain.kind == "stft" else None
-        if self._stft is None:
-            self._values = np.asarray(scipy.fft.rfft(samples), dtype=np.complex128)
-        else:
-            self._values = np.asarray(self._stft.stft(self._reach(samples)), dtype=np.complex128)
-        self._fill = occlude(self._values, self.domain)
+        samples = clip.samples.astype(np.float64)
+        self._values = self._transform(samples)
+        self._fill = self._occlude(samples)
         self._band = self._bands()
         self.size = self._values.size if self._band is None else int(self._band.max()) + 1
 
@@ -190,6 +187,21 @@ class Spectrum:
             raise ConfigError("an stft mask has no rFFT bins; use its cells")
         return mask if self._band is None else mask[self._band]
 
+    def _transform(self, samples: NDArray[np.float64]) -> NDArray[np.complex128]:
+        values = scipy.fft.rfft(samples) if self._stft is None else self._stft.stft(self._reach(samples))
+        return np.asarray(values, dtype=np.complex128)
+
+    def _occlude(self, samples: NDArray[np.float64]) -> NDArray[np.complex128]:
+        """What stands in for removed content, complex128 of the spectrum's shape."""
+        if self.domain.occlusion == "zero":
+            return np.zeros_like(self._values)
+        if self.domain.occlusion == "noise":
+            rng = np.random.default_rng(self.domain.seed)
+            return self._transform(rng.standard_normal(samples.size) * np.sqrt((samples**2).mean()))
+        magnitude = np.abs(self._values)
+        phase = np.divide(self._values, magnitude, out=np.ones_like(self._values), where=magnitude > 0)
+        return np.asarray(magnitude.mean() * phase, dtype=np.complex128)
+
     def _on(self, device: torch.device) -> tuple[Tensor, Tensor]:
         return torch.from_numpy(self._values).to(device), torch.from_numpy(self._fill).to(device)
 
@@ -219,23 +231,6 @@ class Spectrum:
             kept = np.where(mask.reshape(self._values.shape), self._values, self._fill)
             signals[row] = self._stft.istft(kept, k1=length)[: len(self.clip)]
         return signals
-
-
-def occlude(values: NDArray[np.complex128], domain: Domain) -> NDArray[np.complex128]:
-    """What stands in for removed content, complex128 of the spectrum's shape."""
-    if domain.occlusion == "zero":
-        return np.zeros_like(values)
-    magnitude = np.abs(values)
-    if domain.occlusion == "mean":
-        phase = np.divide(values, magnitude, out=np.ones_like(values), where=magnitude > 0)
-        filled: NDArray[np.complex128] = magnitude.mean() * phase
-        filled[0] = filled[0].real  # DC of a real signal is real
-        return filled
-    rng = np.random.default_rng(domain.seed)
-    noise = rng.standard_normal(values.shape) + 1j * rng.standard_normal(values.shape)
-    noise *= np.sqrt((magnitude**2).mean() / 2)
-    noise[0] = noise[0].real
-    return np.asarray(noise, dtype=np.complex128)
 
 
 def band_edges(domain: Domain, nyquist: float) -> NDArray[np.float64]:

@@ -23,6 +23,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from .errors import ConfigError, StoreError
+from .models import fold
 from .study.store import Store
 
 KINDS = ("sufficient", "complete", "one_complete", "inverse")
@@ -217,7 +218,12 @@ def model_table(answers: Answers, kind: str = "sufficient") -> pl.DataFrame:
     pairs = transfer_table(answers, kind, 1.0).filter(pl.col("source") != pl.col("judge"))
     convincing = pairs.group_by("source").agg(convincing=pl.col("alpha").mean()).rename({"source": "model"})
     convinced = pairs.group_by("judge").agg(convinced=pl.col("alpha").mean()).rename({"judge": "model"})
-    known = answers.originals.filter(pl.col("truth").is_not_null())
+    # a clip whose own label is not among the aligned ones cannot be answered right or wrong
+    names = {fold(label): label for label in answers.labels}
+    truth = [names.get(fold(label)) if label is not None else None for label in answers.originals["truth"]]
+    known = answers.originals.with_columns(truth=pl.Series(truth, dtype=pl.String)).filter(
+        pl.col("truth").is_not_null()
+    )
     accuracy = known.group_by("model").agg(accuracy=(pl.col("truth") == pl.col("answer")).mean())
     own = answers.judgements.filter((pl.col("kind") == kind) & (pl.col("source") == pl.col("judge")))
     sizes = own.group_by("source").agg(

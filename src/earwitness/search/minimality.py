@@ -31,7 +31,7 @@ class Best:
             old, new = int(self.mask.sum()), int(mask.sum())
             if new > old or (new == old and certificate.kind == "none"):
                 return False
-        self.mask, self.certificate = mask.copy(), certificate
+        self.mask, self.certificate = mask, certificate
         return True
 
     def found(self, why: str = "") -> Found:
@@ -66,7 +66,6 @@ def shrink(property_: Property, mask: Mask, order: NDArray[np.intp], best: Best,
         The set from which nothing can be dropped alone.
     """
     best.offer(mask)
-    mask = mask.copy()
     while mask.any():
         kept = order[mask[order]]
         chunks = min(chunks, kept.size)

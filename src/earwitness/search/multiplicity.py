@@ -17,7 +17,8 @@ from .sufficiency import sufficient
 
 def several(problem: Problem, target: Target, budget: int) -> Search[tuple[tuple[Counted, ...], str]]:
     """Seek ``problem.count`` sufficient sets with a budget for all; the sets, and why there are not more."""
-    first, spent = yield from limited(sufficient(problem.energy, target, problem.seed), _share(budget, problem.count))
+    share = _share(budget, problem.count)
+    first, spent = yield from limited(sufficient(problem.energy, target, problem.seed, None, share), share)
     sets: list[Counted] = [(first, spent)]
     if problem.count == 1 or first.mask is None:
         return tuple(sets), first.why if problem.count > 1 else ""
@@ -26,9 +27,8 @@ def several(problem: Problem, target: Target, budget: int) -> Search[tuple[tuple
     left, rng = budget - spent, np.random.default_rng([problem.seed, 1])
     while len(sets) < problem.count:
         share = _share(left, problem.count - len(sets))
-        found, spent, why = yield from _another(
-            problem, target, [s.mask for s, _ in sets if s.mask is not None], share, rng
-        )
+        earlier = [found.mask for found, _ in sets if found.mask is not None]
+        found, spent, why = yield from _another(problem, target, earlier, share, rng)
         left -= spent
         if found is None:
             return tuple(sets), f"{len(sets)} of {problem.count} sets: {why}"
@@ -47,13 +47,15 @@ def _another(
     """One more set, disjoint or within the bound; the questions spent, and why there is none."""
     used = np.logical_or.reduce(earlier)
     seed = problem.seed + len(earlier)
-    found, spent = yield from limited(sufficient(problem.energy, target, seed, ~used), budget)
+    found, spent = yield from limited(sufficient(problem.energy, target, seed, ~used, budget), budget)
     if found.mask is None and problem.overlap > 0 and spent < budget:
         allowed = ~used
         for mask in earlier:
             bins = np.flatnonzero(mask)
             allowed[rng.choice(bins, int(problem.overlap * bins.size), replace=False)] = True
-        found, more = yield from limited(sufficient(problem.energy, target, seed, allowed), budget - spent)
+        found, more = yield from limited(
+            sufficient(problem.energy, target, seed, allowed, budget - spent), budget - spent
+        )
         spent += more
     if found.mask is None:
         return None, spent, found.why or "no further set was found"

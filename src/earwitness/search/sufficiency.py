@@ -3,10 +3,11 @@
 A set found by removing content from the whole clip ends in a local minimum of tens to hundreds of bins; one grown
 from silence, guided by how much nearer each bin brings the label, mostly needs a handful. So:
 
-1. silence, and the strongest bins alone: often one suffices;
+1. silence, and the strongest bins alone: often one suffices; then the shortest sufficient prefix of the energy
+   order on a coarse grid: large, but from here on there is a set to return whenever the budget ends;
 2. *grow*: each round asks, in one batch, the bins that promised most, some new ones, and unions of the most
    promising; the best becomes the next set, until one is sufficient;
-3. if growing fails twice, the shortest sufficient prefix of the energy order, thinned at random;
+3. if growing fails twice, that prefix, thinned at random;
 4. *shrink* what was found to a certified minimum;
 5. grow again from the best single bins, looking only for smaller sets, while the budget allows.
 
@@ -15,6 +16,7 @@ Sufficiency is not monotone along any order: only what was asked is known, so ev
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -38,7 +40,11 @@ PATIENCE = 4  #: rounds without gain that end an attempt
 
 
 def sufficient(
-    energy: NDArray[np.float64], target: Target, seed: int = 0, allowed: Mask | None = None
+    energy: NDArray[np.float64],
+    target: Target,
+    seed: int = 0,
+    allowed: Mask | None = None,
+    budget: int = 5 * GROWTH,
 ) -> Search[Found]:
     """Seek the smallest sufficient set.
 
@@ -50,6 +56,8 @@ def sufficient(
     seed : int
     allowed : bool [size], optional
         Only these variables may be kept.
+    budget : int
+        Questions there are: growing gets a fifth of them an attempt at most, so that some are left for the rest.
 
     Returns
     -------
@@ -60,7 +68,7 @@ def sufficient(
     if allowed is not None:
         order = order[allowed[order]]
     try:
-        yield from _seek(property_, energy, order, np.random.default_rng(seed), best)
+        yield from _seek(property_, energy, order, np.random.default_rng(seed), best, min(GROWTH, budget // 5))
     except BudgetSpent:
         return best.found("the budget was spent" if best.certificate.kind == "none" else "")
     return best.found("" if best.mask is not None else "no sufficient set was found")
@@ -78,7 +86,12 @@ def shortest_prefix(property_: Property, order: Bins, size: int, growth: float =
 
 
 def _seek(
-    property_: Property, energy: NDArray[np.float64], order: Bins, rng: np.random.Generator, best: Best
+    property_: Property,
+    energy: NDArray[np.float64],
+    order: Bins,
+    rng: np.random.Generator,
+    best: Best,
+    questions: int,
 ) -> Search[None]:
     silence = np.zeros(energy.size, dtype=bool)
     first = order[:FIRST]
@@ -91,16 +104,19 @@ def _seek(
         mask = singles[passing[0]]
         best.offer(mask, Certificate("one_minimal", int(mask.sum())) if certain else None)
         return
-    growth = _Growth(property_, energy, order, rng)
+    growth = _Growth(property_, energy, order, rng, questions)
     growth.learn(first, slack[1:] - slack[0])
+    prefix = yield from shortest_prefix(property_, order, energy.size, growth=2.0)
+    if prefix is not None:
+        best.offer(prefix)
     ranked = np.argsort(-slack[1:], kind="stable")[: ATTEMPTS - 1] + 1
     for attempt, row in enumerate([0, *ranked]):
-        limit = min(LARGEST, energy.size) if best.mask is None else int(best.mask.sum()) - 1
+        limit = LARGEST if best.mask is None else min(LARGEST, int(best.mask.sum()) - 1)
         if limit < 1:
             return
         mask = yield from growth.attempt(singles[row], float(slack[row]), limit)
-        if mask is None and best.mask is None and attempt >= 1:
-            mask = yield from _thinned_prefix(property_, energy, order, rng, best)
+        if mask is None and attempt == 1 and prefix is not None and best.mask is prefix:
+            mask = yield from _thin(property_, energy, prefix, order, rng, best)
         if mask is not None:
             yield from _shrink_into(best, property_, mask, order)
 
@@ -113,6 +129,7 @@ class _Growth:
     energy: NDArray[np.float64]
     order: Bins
     rng: np.random.Generator
+    questions: int
 
     def __post_init__(self) -> None:
         pool = diverse(self.energy, self.order)
@@ -126,7 +143,11 @@ class _Growth:
     def attempt(self, start: Mask, slack: float, limit: int) -> Search[Mask | None]:
         """Grow a set that has the property from one that has not; ``None`` after too many rounds or bins."""
         mask, stuck, asked = start, 0, 0
-        while int(mask.sum()) < limit and stuck < PATIENCE and asked < GROWTH:
+        while (
+            int(mask.sum()) < limit
+            and stuck < (PATIENCE if mask is not start else PATIENCE // 2)
+            and asked < self.questions
+        ):
             bins = self._promising(mask, stuck)
             known = self._known(mask)
             unions = [known[:k] for k in UNIONS if k <= known.size and int(mask.sum()) + k <= limit]
@@ -138,7 +159,7 @@ class _Growth:
             self.learn(bins, answers[: bins.size] - slack)
             passing = np.flatnonzero(answers >= TOLERANCE)
             if passing.size:
-                return candidates[passing[np.argmin(candidates[passing].sum(axis=1))]]
+                return np.asarray(candidates[passing[np.argmin(candidates[passing].sum(axis=1))]])
             top = int(np.argmax(answers))
             stuck = 0 if answers[top] > slack + 1e-6 else stuck + 1
             if stuck == 0:
@@ -156,8 +177,9 @@ class _Growth:
         rest = self.spare[~mask[self.spare]]
         count = min(WIDTH // 3 * (1 + stuck), rest.size)
         weights = np.sqrt(self.energy[rest]) + 1e-12
-        drawn = self.rng.choice(rest, count, replace=False, p=weights / weights.sum()) if count else []
-        return np.array(list(dict.fromkeys([*bins, *map(int, drawn)])), dtype=np.intp)
+        if count:
+            bins += map(int, self.rng.choice(rest, count, replace=False, p=weights / weights.sum()))
+        return np.array(list(dict.fromkeys(bins)), dtype=np.intp)
 
 
 def diverse(energy: NDArray[np.float64], order: Bins, strong: int = 48, bands: int = 48) -> Bins:
@@ -165,17 +187,21 @@ def diverse(energy: NDArray[np.float64], order: Bins, strong: int = 48, bands: i
     edges = np.unique(np.concatenate([[0], np.geomspace(max(4, energy.size / 160), energy.size, bands)]).astype(int))
     rank = np.full(energy.size, energy.size, dtype=np.intp)
     rank[order] = np.arange(order.size)
-    tops = [low + int(np.argmin(rank[low:high])) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    tops = [low + int(np.argmin(rank[low:high])) for low, high in itertools.pairwise(edges)]
     chosen = {int(b) for b in order[:strong]} | {b for b in tops if rank[b] < energy.size and energy[b] > 0}
     return np.array(sorted(chosen, key=lambda b: rank[b]), dtype=np.intp)
 
 
-def _thinned_prefix(
-    property_: Property, energy: NDArray[np.float64], order: Bins, rng: np.random.Generator, best: Best
-) -> Search[Mask | None]:
-    """The shortest sufficient prefix of the energy order, thinned by random draws for as long as some pass."""
-    mask = yield from shortest_prefix(property_, order, energy.size)
-    while mask is not None and mask.sum() > 3:
+def _thin(
+    property_: Property,
+    energy: NDArray[np.float64],
+    mask: Mask,
+    order: Bins,
+    rng: np.random.Generator,
+    best: Best,
+) -> Search[Mask]:
+    """Replace a set by the smallest of some random draws from it, for as long as one passes."""
+    while mask.sum() > 3:
         best.offer(mask)
         kept = order[mask[order]]
         weights = np.sqrt(energy[kept]) + 1e-12

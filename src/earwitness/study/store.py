@@ -155,12 +155,12 @@ class Store:
 
     def add_clip(self, clip: Clip, recording: Recording) -> int:
         """Note a clip; its row id."""
-        sha256 = clip.sha256
+        sha256, path = clip.sha256, os.path.abspath(clip.path)
         with self.transaction():
             self._db.execute(
                 "INSERT OR IGNORE INTO clips (sha256, path, label, grp, split, dataset, sample_rate, samples, fitted)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (sha256, clip.path, recording.label, recording.group, recording.split, recording.dataset,
+                (sha256, path, recording.label, recording.group, recording.split, recording.dataset,
                  clip.sample_rate, len(clip), clip.fitted),
             )  # fmt: skip
         return self._id("SELECT id FROM clips WHERE sha256 = ?", sha256)

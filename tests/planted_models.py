@@ -1,0 +1,76 @@
+"""Planted models for ``python:FILE.py:ATTR`` specs: what they listen to is known by construction."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+RATE = 16_000
+
+
+class Band:
+    """Says ``yes`` as surely as there is energy in the rFFT bins ``low`` to ``high``, all of them."""
+
+    labels = ("yes", "no", "maybe")
+    sample_rate = RATE
+    differentiable = True
+
+    def __init__(self, low: int, high: int, labels: tuple[str, ...] | None = None) -> None:
+        self.low, self.high = low, high
+        self.labels = labels or self.labels
+        self.fingerprint = f"band {low} {high} {self.labels}"
+
+    def __call__(self, waveforms: Tensor) -> Tensor:
+        power = torch.fft.rfft(waveforms.double())[:, self.low : self.high].abs() ** 2
+        score = torch.log(power.min(dim=1).values + 1e-12)
+        zero = torch.zeros_like(score)
+        return torch.stack([score, zero, zero - 3], dim=1).float()
+
+
+class Faulty(Band):
+    """Fails in a way of its own on recordings that are loud at the start."""
+
+    def __init__(self, fault: str) -> None:
+        super().__init__(58, 63)
+        self.fault = fault
+        self.fingerprint = f"faulty {fault}"
+
+    def __call__(self, waveforms: Tensor) -> Tensor:
+        answer = super().__call__(waveforms)
+        if not bool((waveforms[:, 0].abs() > 0.9).any()):
+            return answer
+        if self.fault == "raise":
+            raise RuntimeError("the model broke")
+        return answer * float("nan") if self.fault == "nan" else answer[:, :2]
+
+
+def low() -> Band:
+    return Band(58, 63)
+
+
+def also_low() -> Band:
+    return Band(58, 62)
+
+
+def high() -> Band:
+    return Band(200, 203)
+
+
+def other_labels() -> Band:
+    return Band(58, 63, ("yes", "nein", "vielleicht"))
+
+
+def raises() -> Faulty:
+    return Faulty("raise")
+
+
+def nan() -> Faulty:
+    return Faulty("nan")
+
+
+def shape() -> Faulty:
+    return Faulty("shape")
+
+
+def unusable() -> int:
+    return 3

@@ -1,0 +1,233 @@
+"""Commands: what they print and write, and what bad input gets: one line and exit code 2."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from earwitness import cli, read
+from earwitness.spectrum import Spectrum, from_runs
+
+RATE = 16_000
+MODELS = Path(__file__).parent / "planted_models.py"
+LOW = f"python:{MODELS}:low"
+
+
+@pytest.fixture
+def wav(tmp_path: Path) -> Path:
+    path = tmp_path / "clip.wav"
+    rng = np.random.default_rng(0)
+    soundfile.write(path, rng.uniform(-1, 1, 3200), RATE, subtype="FLOAT")
+    return path
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    """Run a command in this process; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["earwitness", *map(str, words)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    return int(stop.value.code or 0)
+
+
+def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    """Run a command that must be refused; its one line."""
+    assert call(monkeypatch, *words) == 2
+    output = capsys.readouterr()
+    lines = [line for line in output.err.strip().splitlines() if not line.endswith("to do")]  # progress
+    assert len(lines) == 1, output.err
+    assert lines[0].startswith("error: ")
+    assert "Traceback" not in output.err + output.out
+    return lines[0]
+
+
+def test_explain_writes_what_it_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wav: Path, tmp_path: Path
+) -> None:
+    words = ("explain", wav, "--model", LOW, "--delta", 0.9, "--json", "--out", tmp_path / "out")
+    assert call(monkeypatch, *words) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert json.loads((tmp_path / "out" / "explanation.json").read_text()) == printed
+    sufficient = printed["subsets"]["sufficient"][0]
+    assert sufficient["runs"] == [[58, 63]]
+    assert sufficient["certificate"] == {"kind": "one_minimal", "groups": 5}
+    assert printed["bins"] == 1601
+    assert printed["subsets"]["complete"]["size"] == 5
+    assert printed["subsets"]["inverse"]["label"] != printed["label"]
+    assert printed["subsets"]["one_complete"]["confidence"] >= printed["confidence"] * (1 - 2e-5)
+    clip = read(wav)
+    for kind in ("complete", "one_complete", "inverse"):
+        signal = Spectrum(clip).invert(from_runs(printed["subsets"][kind]["runs"], 1601)[None])[0].numpy()
+        np.testing.assert_array_equal(read(tmp_path / "out" / f"{kind}.wav").samples, signal)
+
+
+def test_explain_prints_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wav: Path) -> None:
+    assert call(monkeypatch, "explain", wav, "--model", LOW, "-q") == 0
+    printed = capsys.readouterr().out
+    assert "one_minimal" in printed
+    assert printed.startswith("yes (")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--delta", "1.5"), "delta 1.5: out of range"),
+        (("--delta", "-0.1"), "delta -0.1: out of range"),
+        (("--count", "0"), "count 0: too small"),
+        (("--budget", "3"), "budget 3: too small"),
+        (("--search", "minimum"), "did you mean 'minimal'"),
+        (("--domain", "mel"), "mel:BANDS"),
+        (("--occlusion", "zeros"), "did you mean 'zero'"),
+        (("--seconds", "-1"), "seconds -1.0: out of range"),
+        (("--device", "tpu9"), "device 'tpu9'"),
+        (("--out", "/proc/nowhere/out"), "cannot be written"),
+    ],
+)
+def test_bad_options_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wav: Path, options: tuple[str, str], words: str
+) -> None:
+    assert words in refused(monkeypatch, capsys, "explain", wav, "--model", LOW, *options)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("mtt-vgg", "use one of builtin:"),
+        ("bultin:mtt-vgg", "did you mean 'builtin'"),
+        ("builtin:mtt-vg", "mtt-vgg"),
+        ("python:nowhere.py:model", "no such file"),
+        (f"python:{MODELS}:lowest", "has no 'lowest'"),
+        (f"python:{MODELS}:unusable", "lacks labels"),
+        ("python:no_such_module_here:model", "no_such_module_here"),
+        ("python:x", "use python:MODULE:ATTR"),
+    ],
+)
+def test_unknown_models_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wav: Path, spec: str, words: str
+) -> None:
+    assert words in refused(monkeypatch, capsys, "explain", wav, "--model", spec)
+
+
+def test_bad_recordings_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "empty.wav").touch()
+    (tmp_path / "text.wav").write_text("text " * 100)
+    soundfile.write(tmp_path / "none.wav", np.empty(0), RATE)
+    soundfile.write(tmp_path / "nan.wav", np.full(100, np.nan), RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "silence.wav", np.zeros(3200), RATE)
+    rng = np.random.default_rng(0)
+    soundfile.write(tmp_path / "whole.flac", rng.uniform(-1, 1, 9000), RATE)
+    (tmp_path / "cut.flac").write_bytes((tmp_path / "whole.flac").read_bytes()[:6000])
+    for name, words in {
+        "missing.wav": "no such file", "empty.wav": "empty", "text.wav": "not readable", "none.wav": "no samples",
+        "nan.wav": "NaN", "silence.wav": "silence", "cut.flac": "cut.flac",
+    }.items():  # fmt: skip
+        assert words in refused(monkeypatch, capsys, "explain", tmp_path / name, "--model", LOW)
+
+
+@pytest.mark.parametrize(("samples", "rate", "channels"), [(1, RATE, 1), (200, RATE, 1), (19_200, 192_000, 8)])
+def test_unusual_recordings_are_explained(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    samples: int,
+    rate: int,
+    channels: int,
+) -> None:
+    """One sample; shorter than the model's window; 192 kHz with 8 channels."""
+    rng = np.random.default_rng(0)
+    soundfile.write(tmp_path / "odd.wav", rng.uniform(-1, 1, (samples, channels)), rate, subtype="FLOAT")
+    words = ("explain", tmp_path / "odd.wav", "--model", "builtin:mtt-vgg", "--budget", 40, "--json")
+    assert call(monkeypatch, *words) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["clip"]["samples"] == max(1, samples * RATE // rate)
+    assert printed["bins"] == printed["clip"]["samples"] // 2 + 1
+
+
+def write_study(folder: Path, text: str = "", models: tuple[str, ...] = ("low", "high")) -> Path:
+    specs = ", ".join(f'"python:{MODELS}:{name}"' for name in models)
+    path = folder / "study.toml"
+    path.write_text(f'models = [{specs}]\n{text}\n[[data]]\npath = "clips"\n[search]\nbudget = 300\n')
+    return path
+
+
+def test_a_study_from_file_to_page(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wav: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "clips").mkdir()
+    wav.rename(tmp_path / "clips" / wav.name)
+    study = write_study(tmp_path)
+    store = tmp_path / "study.db"
+    assert call(monkeypatch, "study", "run", study) == 0
+    assert "2 explanations" in capsys.readouterr().out
+    assert call(monkeypatch, "study", "run", study, "-q") == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert call(monkeypatch, "study", "status", store, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["explanations"] == 2
+    assert call(monkeypatch, "study", "tables", store, "--format", "json") == 0
+    tables = json.loads(capsys.readouterr().out)
+    pairs = {(row["source"], row["judge"]): row["alpha"] for row in tables["transfer, sufficient"]}
+    assert all(pairs[pair] == 1.0 for pair in pairs if pair[0] == pair[1])
+    for style in ("md", "csv"):
+        assert call(monkeypatch, "study", "tables", store, "--format", style) == 0
+        assert "alpha" in capsys.readouterr().out
+    assert call(monkeypatch, "report", store, "--out", tmp_path / "page") == 0
+    assert (tmp_path / "page" / "index.html").read_text().startswith("<!")
+    (tmp_path / "clips" / "text.wav").write_text("no sound")
+    assert call(monkeypatch, "study", "run", study, "-q") == 1
+    capsys.readouterr()
+    assert call(monkeypatch, "study", "status", store) == 0
+    assert "failed: read" in capsys.readouterr().out
+
+
+def test_bad_studies_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wav: Path, tmp_path: Path
+) -> None:
+    assert "no such study file" in refused(monkeypatch, capsys, "study", "run", tmp_path / "none.toml")
+    (tmp_path / "clips").mkdir()
+    assert "no recordings" in refused(monkeypatch, capsys, "study", "run", write_study(tmp_path), "-q")
+    wav.rename(tmp_path / "clips" / wav.name)
+    study = write_study(tmp_path, "secnds = 3")
+    assert "did you mean 'seconds'" in refused(monkeypatch, capsys, "study", "run", study)
+    study.write_text("models = [")
+    assert "TOML" in refused(monkeypatch, capsys, "study", "run", study)
+    study = write_study(tmp_path, models=("low", "other_labels"))
+    assert "share 1 labels" in refused(monkeypatch, capsys, "study", "run", study, "-q")
+    assert "no such store" in refused(monkeypatch, capsys, "study", "status", tmp_path / "no.db")
+    study = write_study(tmp_path, 'store = "/proc/nowhere/study.db"')
+    assert "not usable" in refused(monkeypatch, capsys, "study", "run", study, "-q")
+
+
+def test_epsilon_out_of_range_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wav: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "clips").mkdir()
+    wav.rename(tmp_path / "clips" / wav.name)
+    call(monkeypatch, "study", "run", write_study(tmp_path), "-q")
+    capsys.readouterr()
+    for epsilon in ("0", "1.5"):
+        words = ("study", "tables", tmp_path / "study.db", "--epsilon", epsilon)
+        assert f"epsilon {float(epsilon)}: out of range" in refused(monkeypatch, capsys, *words)
+
+
+def test_models_check_says_what_aligns(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    specs = ("builtin:msd-vgg", "builtin:mtt-vgg")
+    assert call(monkeypatch, "models", "check", *specs) == 0
+    printed = capsys.readouterr().out
+    assert "8 labels align" in printed
+    for label in ("guitar", "electronic", "rock", "ambient", "pop", "dance", "country", "metal"):
+        assert label in printed.split("labels align:")[1]
+    assert "605,748" in printed
+    spec = f"python:{MODELS}:other_labels"
+    assert "labels do not align" in refused(monkeypatch, capsys, "models", "check", LOW, spec)
+
+
+def test_wrong_use_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "explane") == 2
+    assert call(monkeypatch, "explain") == 2
+    assert "Traceback" not in capsys.readouterr().err
