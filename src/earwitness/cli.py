@@ -53,7 +53,7 @@ FORMATS = ("md", "csv", "json")
 DEMO: dict[str, Any] = {
     "name": "Earwitness demo",
     "models": ["builtin:msd-musicnn", "builtin:msd-vgg", "builtin:mtt-musicnn", "builtin:mtt-vgg"],
-    "data": [{"path": "builtin"}],
+    "data": [{"path": "builtin", "limit": 16}],
     "seconds": 3.0,
     "search": {"delta": 0.5, "budget": 200},
 }
@@ -62,11 +62,11 @@ DEMO: dict[str, Any] = {
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the store and the page.")] = Path("demo"),
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many recordings.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many of the 23 recordings.")] = 16,
     quiet: QuietOption = False,
 ) -> None:
     """The built-in models on the built-in recordings: explanations, transfer, report."""
-    study = parse_study({**DEMO, "data": [{"path": "builtin", **({"limit": limit} if limit else {})}]}, "demo")
+    study = parse_study({**DEMO, "data": [{"path": "builtin", "limit": limit}]}, "demo")
     summary = _run(study, Path.cwd(), out / "study.db", quiet)
     with Store(out / "study.db") as store:
         page = write_report(store, out / "report", epsilon=study.transfer.epsilon)
