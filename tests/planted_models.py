@@ -11,7 +11,7 @@ RATE = 16_000
 class Band:
     """Says ``yes`` as surely as there is energy in the rFFT bins ``low`` to ``high``, all of them."""
 
-    labels = ("yes", "no", "maybe")
+    labels: tuple[str, ...] = ("yes", "no", "maybe")
     sample_rate = RATE
     differentiable = True
 

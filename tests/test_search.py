@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
 from earwitness import Classifier, SearchSettings, Subset, explain
 from earwitness.explain import finish, make_job
 from earwitness.search import Driver, Job, Outcome, Problem
@@ -17,8 +20,6 @@ from earwitness.search.problem import limited
 from earwitness.search.questions import Answer, BudgetSpent, Certificate, Search, Target
 from earwitness.search.sufficiency import sufficient
 from earwitness.spectrum import Mask, Spectrum, from_runs
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from planted import (
     HIGH,
     LOW,
@@ -65,7 +66,8 @@ def test_two_redundant_bands_are_two_sufficient_sets_and_one_complete_set() -> N
     }
     whole = kept(outcome.complete[0].mask)
     # one band whole, so that the label holds, and a bin of the other, so that without it the label goes
-    assert (bins_of(LOW) <= whole or bins_of(HIGH) <= whole) and len(whole) == 6
+    assert bins_of(LOW) <= whole or bins_of(HIGH) <= whole
+    assert len(whole) == 6
 
 
 def test_a_third_set_of_two_redundant_bands_is_refused_with_a_reason() -> None:
@@ -198,7 +200,12 @@ def test_clips_of_unequal_length_never_share_a_batch() -> None:
     model = PlantedModel(has(LOW))
     seen: list[int] = []
     original = model.logits
-    model.logits = lambda w: (seen.append(w.shape[1]), original(w))[1]  # type: ignore[method-assign]
+
+    def watched(waveforms: Tensor) -> Tensor:
+        seen.append(waveforms.shape[1])
+        return original(waveforms)
+
+    model.logits = watched  # type: ignore[method-assign]
     driver = Driver(Classifier(model), batch=16)
     jobs = [make_job(make_clip(size), SearchSettings(budget=100)) for size in (257, 301, 257)]
     assert len(list(driver.run(jobs))) == 3
@@ -233,7 +240,7 @@ def test_questions_grow_no_faster_than_the_logarithm_of_the_bins() -> None:
 
 
 def test_limited_spends_no_more_than_its_share() -> None:
-    def greedy() -> Iterator[Any]:
+    def greedy() -> Search[int]:
         count = 0
         try:
             while True:
@@ -246,7 +253,7 @@ def test_limited_spends_no_more_than_its_share() -> None:
             return count
 
     def search() -> Search[tuple[int, int]]:
-        return (yield from limited(greedy(), 10))  # type: ignore[arg-type]
+        return (yield from limited(greedy(), 10))
 
     def answer(masks: Mask) -> np.ndarray[Any, Any]:
         return np.zeros((len(masks), 2), np.float32)

@@ -1,6 +1,7 @@
 """Searches ask, a driver answers. A new search is one file and one line in :data:`SEARCHES`."""
 
 from .driver import Driver, Job
+from .freqrex import freqrex
 from .minimal import minimal
 from .problem import Method, Outcome, Problem
 from .questions import Answer, BudgetSpent, Certificate, Complete, Found, Search, Sufficient, Target
@@ -8,6 +9,7 @@ from .questions import Answer, BudgetSpent, Certificate, Complete, Found, Search
 #: name → search
 SEARCHES: dict[str, Method] = {
     "minimal": minimal,
+    "freqrex": freqrex,
 }
 
 __all__ = [
