@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from earwitness.errors import ConfigError
 from earwitness.models import Classifier
 from earwitness.search import Driver, Job, Outcome, Target
 from earwitness.search.freqrex import Extraction, _first, _several, _Walk, extend, freqrex, make_grid, prefixes
@@ -330,7 +331,7 @@ def test_a_noisy_model_is_searched_to_the_end() -> None:
     ("settings_of", "words"), [(lambda: Extraction(chain=0), "chain 0"), (lambda: Refinement(parts=9), "parts 9")]
 )
 def test_settings_out_of_range_are_refused(settings_of: Any, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ConfigError, match=words):
         settings_of()
 
 

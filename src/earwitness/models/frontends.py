@@ -26,8 +26,8 @@ _WHISPER_FLOOR = 1e-10
 # On a CPU, so many bytes of frames are worked on at a time: they and their spectra stay in the cache, and the
 # memory for the next is that of the last (touching new memory costs more than the transform).
 _CHUNK = 3 << 18
-# what is done to whole clips is done to so many bytes of frames: fewer, larger steps where clips are short
-_CLIPS = 2 * _CHUNK
+# and so many bytes of frames are prepared at a time: several clips where they are short
+_CLIPS = 1 << 19
 
 
 class FrontEnd(nn.Module):

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ConfigError
 from ..spectrum import Mask, to_runs
 from .problem import Counted, Outcome, Problem, limited
 from .questions import TOLERANCE, BudgetSpent, Certificate, Complete, Found, Property, Search, Sufficient, Target
@@ -51,7 +52,7 @@ class Extraction:
     def __post_init__(self) -> None:
         for name in ("chain", "step"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)}: too small; use at least 1")
+                raise ConfigError(f"{name} {getattr(self, name)}: too small; use at least 1")
 
 
 def freqrex(problem: Problem, extraction: Extraction | None = None) -> Search[Outcome]:

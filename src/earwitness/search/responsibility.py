@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from ..errors import ConfigError
 from ..spectrum import Mask
 from .problem import Problem
 from .questions import TOLERANCE, Answer, BudgetSpent, Search, Target
@@ -65,7 +66,7 @@ class Refinement:
 
     def __post_init__(self) -> None:
         if not 2 <= self.parts <= 8:
-            raise ValueError(f"parts {self.parts}: out of range; use 2 to 8")
+            raise ConfigError(f"parts {self.parts}: out of range; use 2 to 8")
 
     def passes(self, target: Target, answer: Answer) -> Mask:
         """Which answers count as passing, bool [M]."""
