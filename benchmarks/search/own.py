@@ -1,0 +1,102 @@
+"""The searches by themselves: against greedy at equal questions, complete sets, agreement over seeds."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earwitness.search import Found, Search, Target
+from earwitness.search.questions import Complete, Sufficient
+from earwitness.search.sufficiency import sufficient
+from earwitness.spectrum import Mask
+
+from .bench import (
+    SEEDS,
+    SUFFICIENT_BUDGET,
+    UNLIMITED,
+    Cell,
+    Settings,
+    Store,
+    Subjects,
+    Task,
+    bench_code,
+    pairs,
+    run_searches,
+    search_code,
+    seek_complete,
+)  # fmt: skip
+from .greedy import search_greedily
+
+COMPLETE_BUDGETS = (600, 3000)
+Seek = Callable[[NDArray[np.float64], Target], Search[Found]]
+
+
+def list_sufficient(settings: Settings, subjects: Subjects, store: Store) -> Iterator[Task]:
+    """Per model and δ: greedy; ours; ours with greedy's questions of each clip, and with a third of them."""
+    ours, greedy = f"{search_code()}+{bench_code('bench')}", bench_code("greedy", "bench")
+    for model, delta in pairs(settings):
+        key = f"{model}/{delta}/{settings.clips}"
+        run = partial(_run, subjects, model, delta)
+        yield Task(f"{key}/greedy", greedy, partial(run, search_greedily, [UNLIMITED] * settings.clips))
+        yield Task(f"{key}/ours", ours, partial(run, sufficient, [SUFFICIENT_BUDGET] * settings.clips))
+        for name, divisor in (("ours, greedy's questions", 1), ("ours, a third of them", 3)):
+            compute = partial(_run_within, subjects, store, model, delta, f"{key}/greedy", divisor)
+            yield Task(f"{key}/{name}", f"{ours}+{greedy}", compute)
+
+
+def list_complete(settings: Settings, subjects: Subjects, store: Store) -> Iterator[Task]:
+    """Per model, δ and budget: complete sets, the sufficient set they grow from included."""
+    code = f"{search_code()}+{bench_code('bench')}"
+    for model, delta in pairs(settings):
+        for budget in COMPLETE_BUDGETS:
+            compute = partial(_run_complete, subjects, model, delta, budget, settings.clips)
+            yield Task(f"{model}/{delta}/{settings.clips}/{budget}", code, compute)
+
+
+def list_agreement(settings: Settings, subjects: Subjects, store: Store) -> Iterator[Task]:
+    """Per model and δ: how far the sufficient sets of five seeds agree."""
+    code = f"{search_code()}+{bench_code('bench', 'own')}"
+    for model, delta in pairs(settings):
+        compute = partial(_agree, subjects, model, delta, settings.clips)
+        yield Task(f"{model}/{delta}/{settings.clips}", code, compute)
+
+
+def jaccard(a: Mask, b: Mask) -> float:
+    """Shared share of two sets' union; two empty sets agree."""
+    union = int((a | b).sum())
+    return float((a & b).sum()) / union if union else 1.0
+
+
+def _run(subjects: Subjects, model: str, delta: float, search: Seek, budgets: list[int]) -> Cell:
+    return run_searches(subjects[model], delta, Sufficient, search, budgets)[0]
+
+
+def _run_within(subjects: Subjects, store: Store, model: str, delta: float, greedy: str, divisor: int) -> Cell:
+    cell = store.fetch("sufficient", greedy)
+    assert cell is not None
+    budgets = [trial["questions"] // divisor for trial in cell["trials"]]
+    return _run(subjects, model, delta, sufficient, budgets)
+
+
+def _run_complete(subjects: Subjects, model: str, delta: float, budget: int, clips: int) -> Cell:
+    search = partial(seek_complete, budget=budget)
+    return run_searches(subjects[model], delta, Complete, search, [budget] * clips)[0]
+
+
+def _agree(subjects: Subjects, model: str, delta: float, clips: int) -> Cell:
+    budgets = [SUFFICIENT_BUDGET] * clips
+    masks: list[list[Mask | None]] = []
+    for seed in range(SEEDS):
+        search = partial(sufficient, seed=seed)
+        masks.append(run_searches(subjects[model], delta, Sufficient, search, budgets)[1])
+    rows = []
+    for drawn in zip(*masks, strict=True):
+        there = [mask for mask in drawn if mask is not None]
+        values = [jaccard(a, b) for a, b in itertools.combinations(there, 2)]
+        sizes = [int(mask.sum()) for mask in there]
+        rows.append({"jaccard": float(np.mean(values)) if values else None, "sizes": sizes})
+    return {"clips": rows}
