@@ -161,6 +161,9 @@ def test_any_budget_is_kept_and_ends_with_a_verified_set(budget: int) -> None:
     mask = outcome.sufficient[0][0].mask
     if mask is not None:
         assert both(LOW, HIGH)(mask[None])[0]
+        whole = outcome.complete[0].mask
+        assert whole is not None
+        assert mask.sum() <= whole.sum()  # what is complete is sufficient
     if budget >= 150:  # the prefixes have been asked by then
         assert mask is not None
 

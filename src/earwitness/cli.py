@@ -23,7 +23,7 @@ from . import __version__, audio, transfer
 from .errors import ConfigError, EarwitnessError, LabelError
 from .explain import Explanation, SearchSettings, Subset, explain
 from .models import Classifier, Model, align, open_model
-from .report import write_report
+from .report import save_figure, write_report
 from .search import Driver
 from .study.config import Study, load_study, parse_study
 from .study.progress import Bars, Lines, Quiet, Reporter
@@ -55,7 +55,7 @@ DEMO: dict[str, Any] = {
     "models": ["builtin:msd-musicnn", "builtin:msd-vgg", "builtin:mtt-musicnn", "builtin:mtt-vgg"],
     "data": [{"path": "builtin", "limit": 16}],
     "seconds": 3.0,
-    "search": {"delta": 0.5, "budget": 200},
+    "search": {"delta": 0.5, "budget": 400},
 }
 
 
@@ -111,6 +111,7 @@ def explain_command(
         reporter.advance()
     if out is not None:
         explanation.save(out)
+        save_figure(explanation, out)
     if as_json:
         print(json.dumps(explanation.to_json(), indent=1))
     else:

@@ -416,7 +416,7 @@ def _signal(part: dict[str, Any], labels: tuple[str, ...], verdicts: tuple[Verdi
         return Signal(part["id"], part["kind"], part["draw"], None, 0.0, "", 0.0, "", part["why"], ())
     logs = unpack(part["log_probabilities"])
     searched = part["kind"] != "inverse"
-    words = certificate_words(part["certificate"], part["groups"], part["size"], unit) if searched else ""
+    words = certificate_words(part["certificate"], part["groups"], part["size"], unit, part["why"]) if searched else ""
     top = int(logs.argmax())
     return Signal(
         part["id"], part["kind"], part["draw"], part["size"], part["energy"], labels[top],
@@ -424,7 +424,7 @@ def _signal(part: dict[str, Any], labels: tuple[str, ...], verdicts: tuple[Verdi
     )  # fmt: skip
 
 
-def certificate_words(kind: str, groups: int, size: int, unit: str) -> str:
+def certificate_words(kind: str, groups: int, size: int, unit: str, why: str = "") -> str:
     """Up to what a set is minimal.
 
     Examples
@@ -436,7 +436,7 @@ def certificate_words(kind: str, groups: int, size: int, unit: str) -> str:
         return f"no single {unit} can be dropped" if size else "nothing is left to drop"
     if kind == "group_minimal":
         return f"none of {groups} groups can be dropped"
-    return "not certified: budget spent"
+    return f"not certified: {why}" if why else "not certified"
 
 
 def _headline(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .completeness import complete
 from .multiplicity import several
 from .problem import Outcome, Problem, limited
-from .questions import Search, Target
+from .questions import Certificate, Found, Search, Target
 
 
 def minimal(problem: Problem) -> Search[Outcome]:
@@ -25,6 +25,10 @@ def minimal(problem: Problem) -> Search[Outcome]:
     left -= spent_whole
     full = Target(target.label, target.confidence, 1.0)
     one, spent_one = yield from limited(complete(problem.energy, full, whole.mask), left)
+    # what is complete with full confidence is complete, and what is complete is sufficient
+    whole = smaller(whole, one)
+    if problem.count == 1:
+        sets = ((smaller(sets[0][0], whole), sets[0][1]),)
     return Outcome(
         original.log_probabilities[0],
         sufficient=sets,
@@ -32,3 +36,12 @@ def minimal(problem: Problem) -> Search[Outcome]:
         one_complete=(one, spent_one),
         why=why,
     )
+
+
+def smaller(found: Found, stronger: Found) -> Found:
+    """The set found, or one with a stronger property where that is smaller: it then has no certificate."""
+    if stronger.mask is None or stronger.mask.all():
+        return found
+    if found.mask is not None and found.mask.sum() <= stronger.mask.sum():
+        return found
+    return Found(stronger.mask, Certificate(), "found in the search for a complete set")
