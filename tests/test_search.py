@@ -281,6 +281,15 @@ def test_overlap_is_of_the_smaller_set() -> None:
     assert overlap(a, b) == overlap(b, a) == 0.5
 
 
+def test_a_missing_subset_is_null_with_its_reason() -> None:
+    always = Classifier(PlantedModel(lambda masks: np.ones(len(masks), bool)))
+    written = explain(make_clip(257), always, SearchSettings(budget=300, count=2)).to_json()
+    assert written["subsets"]["inverse"] is None
+    assert written["subsets"]["complete"]["size"] == 257
+    assert written["why"]["inverse"] == "the complete set is the whole clip"
+    assert "silence" in written["why"]["sufficient"]
+
+
 @pytest.mark.parametrize("bound", [0.0, 0.5])
 def test_several_sets_keep_to_the_overlap(bound: float) -> None:
     bands = [(10 * i, 10 * i + 2) for i in range(1, 8)]

@@ -188,8 +188,11 @@ class Explanation:
         return np.asarray(self.spectrum.invert(mask[None])[0].numpy(), dtype=np.float32)
 
     def to_json(self) -> dict[str, Any]:
-        """As ``explanation.json`` (schema 1)."""
+        """As ``explanation.json`` (schema 1). A missing subset is ``null``; ``why`` gives the reason by its kind."""
         clip = self.spectrum.clip
+        why = {kind: part.why for kind, _, part in self.parts() if isinstance(part, Missing)}
+        if self.why:
+            why["sufficient"] = self.why
         sufficient = [self._part(part) for part in self.sufficient]
         return {
             "schema": 1,
@@ -202,7 +205,7 @@ class Explanation:
             "search": self.settings.search, "seed": self.settings.seed,
             "domain": str(self.settings.variables), "occlusion": self.settings.occlusion,
             "bins": self.spectrum.bins, "variables": self.spectrum.size,
-            "queries": self.queries, "seconds": round(self.seconds, 3), "why": self.why,
+            "queries": self.queries, "seconds": round(self.seconds, 3), "why": why,
             "subsets": {
                 "sufficient": sufficient,
                 "complete": self._part(self.complete),
@@ -211,9 +214,9 @@ class Explanation:
             },
         }  # fmt: skip
 
-    def _part(self, part: Part) -> dict[str, Any]:
+    def _part(self, part: Part) -> dict[str, Any] | None:
         if isinstance(part, Missing):
-            return {"value": None, "why": part.why}
+            return None
         return {
             "runs": [list(run) for run in part.runs], "size": part.size, "energy": part.energy,
             "label": self.labels[part.label], "confidence": part.confidence,
