@@ -23,10 +23,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from .errors import ConfigError, StoreError
+from .explain import KINDS
 from .models import fold
 from .study.store import Store
-
-KINDS = ("sufficient", "complete", "one_complete", "inverse")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..spectrum import Mask
-from .minimality import Best, ask, shrink
+from .minimality import Best, ask, extend, shrink, shrink_into, smallest
 from .questions import TOLERANCE, Answer, BudgetSpent, Certificate, Complete, Found, Search, Target
 from .sufficiency import Bins, shortest_prefix
 
@@ -70,8 +70,7 @@ def complete(energy: NDArray[np.float64], target: Target, start: Mask | None = N
 
 
 def _seek(property_: Complete, energy: NDArray[np.float64], base: Mask, best: Best) -> Search[str]:
-    order = np.argsort(-energy, kind="stable")
-    order = np.concatenate([order[base[order]], order[~base[order]]])
+    order = _rank(energy, base)
     if base.any():
         slack = yield from ask(property_, base[None])
         if slack[0] >= TOLERANCE:  # the sufficient set is necessary too
@@ -83,19 +82,19 @@ def _seek(property_: Complete, energy: NDArray[np.float64], base: Mask, best: Be
     united, promise = yield from _unite(property_, energy, base)
     if united is not None:
         best.offer(united)
-    by_promise = np.argsort(-promise, kind="stable")
-    by_promise = np.concatenate([by_promise[base[by_promise]], by_promise[~base[by_promise]]])
+    by_promise = _rank(promise, base)
     if prefix is None and united is None:
         united = yield from _draw(property_, energy, base)
     starts = [(mask, by) for mask, by in ((united, by_promise), (prefix, order)) if mask is not None]
     for mask, by in sorted(starts, key=lambda pair: int(pair[0].sum())):
-        own = Best()
-        try:
-            yield from shrink(property_, mask, by, own, chunks=16)
-        finally:
-            if own.mask is not None:
-                best.offer(own.mask, own.certificate)
+        yield from shrink_into(best, property_, mask, by, chunks=16)
     return "no smaller complete set was found among those asked"
+
+
+def _rank(scores: NDArray[np.float64], base: Mask) -> Bins:
+    """All variables: those of the base first, each part by falling score, int [size]."""
+    order = np.argsort(-scores, kind="stable")
+    return np.concatenate([order[base[order]], order[~base[order]]])
 
 
 def _draw(property_: Complete, energy: NDArray[np.float64], base: Mask) -> Search[Mask | None]:
@@ -107,9 +106,9 @@ def _draw(property_: Complete, energy: NDArray[np.float64], base: Mask) -> Searc
         for row in candidates:
             for index in np.flatnonzero(rng.random(len(atoms)) < share):
                 row[atoms[index]] = True
-        passing = np.flatnonzero((yield from ask(property_, candidates)) >= TOLERANCE)
-        if passing.size:
-            return np.asarray(candidates[passing[np.argmin(candidates[passing].sum(axis=1))]])
+        drawn = smallest(candidates, (yield from ask(property_, candidates)))
+        if drawn is not None:
+            return drawn
     return None
 
 
@@ -118,9 +117,7 @@ def _unite(
 ) -> Search[tuple[Mask | None, NDArray[np.float64]]]:
     """The smallest passing union of atoms by promise, and each variable's promise, float64 [size]."""
     atoms = make_atoms(energy)
-    candidates = np.repeat(base[None], len(atoms) + 1, axis=0)
-    for row, atom in enumerate(atoms):
-        candidates[row, atom] = True
+    candidates = np.concatenate([extend(base, atoms), base[None]])
     answers = yield from ask(Necessary(property_.target), candidates)
     gains = (answers[:-1] - answers[-1]) / np.sqrt([atom.size for atom in atoms])
     ranked = np.argsort(-gains, kind="stable")
@@ -129,13 +126,8 @@ def _unite(
         promise[atom] += max(float(gain), 0.0)
     promise *= np.sqrt(energy)
     counts = sorted({min(len(atoms), round(1.3**step)) for step in range(1, 18)})
-    unions = np.repeat(base[None], len(counts), axis=0)
-    for row, count in enumerate(counts):
-        unions[row, np.concatenate([atoms[i] for i in ranked[:count]])] = True
-    passing = np.flatnonzero((yield from ask(property_, unions)) >= TOLERANCE)
-    if not passing.size:
-        return None, promise
-    return unions[passing[np.argmin(unions[passing].sum(axis=1))]], promise
+    unions = extend(base, (np.concatenate([atoms[i] for i in ranked[:count]]) for count in counts))
+    return smallest(unions, (yield from ask(property_, unions))), promise
 
 
 def make_atoms(energy: NDArray[np.float64], count: int = ATOMS, cover: float = COVER) -> list[Bins]:

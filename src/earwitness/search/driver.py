@@ -144,13 +144,9 @@ class Driver:
             answer = Answer(np.stack([job.memory[key] for key in state.keys]), job.budget - job.asked)
         try:
             while True:
-                masks = next(job.search) if answer is None else job.search.send(answer)
-                keys = [row.tobytes() for row in np.packbits(masks, axis=1)]
-                todo = [key for key in dict.fromkeys(keys) if key not in job.memory]
+                keys, todo = _look_up(job, next(job.search) if answer is None else job.search.send(answer))
                 while job.asked + len(todo) * self.repeats > job.budget:
-                    masks = job.search.throw(BudgetSpent())
-                    keys = [row.tobytes() for row in np.packbits(masks, axis=1)]
-                    todo = [key for key in dict.fromkeys(keys) if key not in job.memory]
+                    keys, todo = _look_up(job, job.search.throw(BudgetSpent()))
                 if todo:
                     return _Waiting(job, keys, deque(todo))
                 answer = Answer(np.stack([job.memory[key] for key in keys]), job.budget - job.asked)
@@ -217,6 +213,12 @@ def choose_batch(samples: int, device: torch.device) -> int:
         free, _ = torch.cuda.mem_get_info(device)
         return int(max(1, min(1024, free // 2 // (4096 * max(samples, 1)))))
     return int(max(1, min(64, (1 << 20) // max(samples, 1))))
+
+
+def _look_up(job: Job[Any], masks: Mask) -> tuple[list[bytes], list[bytes]]:
+    """The packed masks asked for, and those of them not answered yet, each once."""
+    keys = [row.tobytes() for row in np.packbits(masks, axis=1)]
+    return keys, [key for key in dict.fromkeys(keys) if key not in job.memory]
 
 
 def _unpack(keys: list[bytes], size: int) -> Mask:

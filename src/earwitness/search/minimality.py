@@ -8,6 +8,7 @@ single variables. The last batch, in which no single variable could be dropped, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -87,6 +88,33 @@ def shrink(property_: Property, mask: Mask, order: NDArray[np.intp], best: Best,
         chunks *= 2
     best.offer(mask, Certificate("one_minimal", 0))
     return mask
+
+
+def shrink_into(best: Best, property_: Property, mask: Mask, order: NDArray[np.intp], chunks: int = 8) -> Search[None]:
+    """Shrink a set by itself; what came of it is offered even if the budget ends meanwhile."""
+    own = Best()
+    try:
+        yield from shrink(property_, mask, order, own, chunks)
+    finally:
+        if own.mask is not None:
+            best.offer(own.mask, own.certificate)
+
+
+def smallest(candidates: Mask, slack: NDArray[np.float64]) -> Mask | None:
+    """The smallest of the candidates (bool [M, size]) that have the property, the first of equals."""
+    passing = np.flatnonzero(slack >= TOLERANCE)
+    if not passing.size:
+        return None
+    return np.asarray(candidates[passing[np.argmin(candidates[passing].sum(axis=1))]])
+
+
+def extend(mask: Mask, parts: Iterable[NDArray[np.intp]]) -> Mask:
+    """The set with each part added alone, bool [parts, size]."""
+    parts = list(parts)
+    candidates = np.repeat(mask[None], len(parts), axis=0)
+    for row, part in enumerate(parts):
+        candidates[row, part] = True
+    return candidates
 
 
 def without(mask: Mask, parts: list[NDArray[np.intp]]) -> Mask:

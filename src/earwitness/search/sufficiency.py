@@ -17,14 +17,13 @@ Sufficiency is not monotone along any order: only what was asked is known, so ev
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..spectrum import Mask
-from .minimality import Best, ask, shrink
+from .minimality import Best, ask, extend, shrink_into, smallest
 from .questions import TOLERANCE, BudgetSpent, Certificate, Found, Property, Search, Sufficient, Target
 
 Bins = NDArray[np.intp]
@@ -95,7 +94,7 @@ def _seek(
 ) -> Search[None]:
     silence = np.zeros(energy.size, dtype=bool)
     first = order[:FIRST]
-    singles = np.concatenate([silence[None], _with(silence, [np.array([b]) for b in first])])
+    singles = np.concatenate([silence[None], extend(silence, [np.array([b]) for b in first])])
     slack = yield from ask(property_, singles)
     passing = np.flatnonzero(slack >= TOLERANCE)
     if passing.size:
@@ -118,7 +117,7 @@ def _seek(
         if mask is None and attempt == 1 and prefix is not None and best.mask is prefix:
             mask = yield from _thin(property_, energy, prefix, order, rng, best)
         if mask is not None:
-            yield from _shrink_into(best, property_, mask, order)
+            yield from shrink_into(best, property_, mask, order)
 
 
 @dataclass
@@ -153,13 +152,13 @@ class _Growth:
             unions = [known[:k] for k in UNIONS if k <= known.size and int(mask.sum()) + k <= limit]
             if not bins.size and not unions:
                 return None
-            candidates = _with(mask, [*(np.array([b]) for b in bins), *unions])
+            candidates = extend(mask, [*(np.array([b]) for b in bins), *unions])
             answers = yield from ask(self.property_, candidates)
             asked += len(candidates)
             self.learn(bins, answers[: bins.size] - slack)
-            passing = np.flatnonzero(answers >= TOLERANCE)
-            if passing.size:
-                return np.asarray(candidates[passing[np.argmin(candidates[passing].sum(axis=1))]])
+            grown = smallest(candidates, answers)
+            if grown is not None:
+                return grown
             top = int(np.argmax(answers))
             stuck = 0 if answers[top] > slack + 1e-6 else stuck + 1
             if stuck == 0:
@@ -207,28 +206,9 @@ def _thin(
         weights = np.sqrt(energy[kept]) + 1e-12
         counts = [max(1, int(kept.size * share)) for share in (0.5, 0.6, 0.7, 0.8) for _ in range(6)]
         draws = [rng.choice(kept, count, replace=False, p=weights / weights.sum()) for count in counts]
-        candidates = _with(np.zeros(energy.size, dtype=bool), draws)
-        passing = np.flatnonzero((yield from ask(property_, candidates)) >= TOLERANCE)
-        if not passing.size:
+        candidates = extend(np.zeros(energy.size, dtype=bool), draws)
+        thinner = smallest(candidates, (yield from ask(property_, candidates)))
+        if thinner is None:
             break
-        mask = candidates[passing[np.argmin(candidates[passing].sum(axis=1))]]
+        mask = thinner
     return mask
-
-
-def _shrink_into(best: Best, property_: Property, mask: Mask, order: Bins) -> Search[None]:
-    """Shrink a set by itself; what came of it is offered even if the budget ends meanwhile."""
-    own = Best()
-    try:
-        yield from shrink(property_, mask, order, own)
-    finally:
-        if own.mask is not None:
-            best.offer(own.mask, own.certificate)
-
-
-def _with(mask: Mask, parts: Iterable[Bins]) -> Mask:
-    """The set with each part added alone, bool [parts, size]."""
-    parts = list(parts)
-    candidates = np.repeat(mask[None], len(parts), axis=0)
-    for row, part in enumerate(parts):
-        candidates[row, part] = True
-    return candidates
