@@ -57,6 +57,7 @@ class Plan:
     alignment: Alignment
     recordings: tuple[Recording, ...]
     sample_rate: int
+    folder: Path
 
     @property
     def settings(self) -> SearchSettings:
@@ -78,7 +79,7 @@ def plan(study: Study, folder: Path, reporter: Reporter | None = None) -> Plan:
         recordings += _list(section, folder, reporter)
     if not recordings:
         raise ConfigError("data: no recordings; name a folder or manifest that holds some")
-    models = [open_model(_localise(spec, folder), study.run.device) for spec in study.models]
+    models = [open_model(localise(spec, folder), study.run.device) for spec in study.models]
     fingerprints = [model.fingerprint for model in models]
     for i, model in enumerate(models):
         if model.fingerprint in fingerprints[:i]:
@@ -90,7 +91,7 @@ def plan(study: Study, folder: Path, reporter: Reporter | None = None) -> Plan:
         if dropped:
             reporter.say(f"  {model.spec}: {len(dropped)} labels left out ({', '.join(dropped[:8])}…)")
     rate = study.sample_rate or max(model.sample_rate for model in models)
-    return Plan(study, tuple(at_rate(model, rate) for model in models), alignment, tuple(recordings), rate)
+    return Plan(study, tuple(at_rate(model, rate) for model in models), alignment, tuple(recordings), rate, folder)
 
 
 def run(plan: Plan, store: Store, reporter: Reporter | None = None, *, retry_failed: bool = False) -> Summary:
@@ -113,8 +114,11 @@ def run(plan: Plan, store: Store, reporter: Reporter | None = None, *, retry_fai
     if retry_failed:
         store.clear_failures(key)
     study = plan.study
-    store.set_meta(settings=key, name=study.name, epsilon=study.transfer.epsilon, study=study.model_dump())
     ids = [store.add_model(model) for model in plan.models]
+    store.set_meta(
+        settings=key, name=study.name, epsilon=study.transfer.epsilon, study=study.model_dump(),
+        folder=str(plan.folder), sample_rate=plan.sample_rate, models=ids,
+    )  # fmt: skip
     clips = _Clips(plan, store, key)
     clips.register(reporter)
     classifiers = aligned(plan.models, plan.alignment)
@@ -240,7 +244,7 @@ def _list(section: DataSection, folder: Path, reporter: Reporter) -> list[Record
     return list(dataset.recordings)
 
 
-def _localise(spec: str, folder: Path) -> str:
+def localise(spec: str, folder: Path) -> str:
     """Paths in a spec are relative to the study file."""
     scheme, _, target = spec.partition(":")
     path, colon, attribute = target.rpartition(":") if scheme == "python" else (target, "", "")

@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
@@ -32,7 +32,7 @@ from ..spectrum import Mask, from_runs
 
 Log = NDArray[np.float32]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 -- what a study asked for: search settings and aligned labels; its key is their hash
@@ -57,7 +57,9 @@ CREATE TABLE explanations (
 CREATE TABLE subsets (
   id INTEGER PRIMARY KEY, explanation INTEGER NOT NULL REFERENCES explanations ON DELETE CASCADE,
   kind TEXT NOT NULL, draw INTEGER NOT NULL, mask BLOB, size INTEGER, energy REAL, certificate TEXT,
-  groups INTEGER, queries INTEGER, log_probabilities BLOB, why TEXT NOT NULL, UNIQUE (explanation, kind, draw));
+  groups INTEGER, queries INTEGER, log_probabilities BLOB, why TEXT NOT NULL,
+  -- of a null signal: the set it is the chance baseline of
+  parent INTEGER REFERENCES subsets ON DELETE CASCADE, UNIQUE (explanation, kind, draw));
 -- what each model says to each subset's signal
 CREATE TABLE transfers (
   subset INTEGER NOT NULL REFERENCES subsets ON DELETE CASCADE, model INTEGER NOT NULL,
@@ -65,7 +67,27 @@ CREATE TABLE transfers (
 CREATE TABLE failures (
   settings TEXT NOT NULL, stage TEXT NOT NULL, clip TEXT NOT NULL, model TEXT NOT NULL, reason TEXT NOT NULL,
   PRIMARY KEY (settings, stage, clip, model)) WITHOUT ROWID;
+-- the deeper analyses: a unit of work's rows as a JSON list of flat records, and a signal where there is one
+CREATE TABLE results (
+  settings TEXT NOT NULL, analysis TEXT NOT NULL, options TEXT NOT NULL, unit TEXT NOT NULL, rows TEXT NOT NULL,
+  signal BLOB, PRIMARY KEY (settings, analysis, options, unit)) WITHOUT ROWID;
+-- with what options an analysis was run, by their hash; ``used`` grows with each use
+CREATE TABLE options (
+  settings TEXT NOT NULL, analysis TEXT NOT NULL, key TEXT NOT NULL, options TEXT NOT NULL, used INTEGER NOT NULL,
+  PRIMARY KEY (settings, analysis, key)) WITHOUT ROWID;
 """
+#: what brings a store of the version to the next one
+MIGRATIONS = {
+    1: """
+ALTER TABLE subsets ADD COLUMN parent INTEGER REFERENCES subsets ON DELETE CASCADE;
+CREATE TABLE results (
+  settings TEXT NOT NULL, analysis TEXT NOT NULL, options TEXT NOT NULL, unit TEXT NOT NULL, rows TEXT NOT NULL,
+  signal BLOB, PRIMARY KEY (settings, analysis, options, unit)) WITHOUT ROWID;
+CREATE TABLE options (
+  settings TEXT NOT NULL, analysis TEXT NOT NULL, key TEXT NOT NULL, options TEXT NOT NULL, used INTEGER NOT NULL,
+  PRIMARY KEY (settings, analysis, key)) WITHOUT ROWID;
+""",
+}
 
 
 @dataclass(frozen=True)
@@ -205,6 +227,38 @@ class Store:
         with self.transaction():
             self._db.execute("DELETE FROM failures WHERE settings IN (?, '')", (settings,))
 
+    def add_results(
+        self, settings: str, analysis: str, options: Mapping[str, Any], unit: str,
+        rows: Sequence[Mapping[str, Any]], array: NDArray[np.float32] | None = None,
+    ) -> None:  # fmt: skip
+        """Store what an analysis found in one unit of its work, in place of what it found there before.
+
+        Parameters
+        ----------
+        settings : str
+            Key of the study's settings.
+        analysis : str
+            Its name, e.g. ``composition``.
+        options : mapping
+            All that decides its result, apart from the study: JSON scalars and lists.
+        unit : str
+            The unit's own name within the analysis.
+        rows : sequence of mapping
+            Flat records of JSON scalars; may be empty.
+        array : float32, optional
+            A signal that belongs to the unit.
+        """
+        key, text = _options_key(options)
+        signal = None if array is None else zlib.compress(np.asarray(array, dtype="<f4").tobytes())
+        content = json.dumps([dict(row) for row in rows])
+        with self.transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO options SELECT ?, ?, ?, ?, coalesce(max(used), 0) + 1 FROM options",
+                (settings, analysis, key, text),
+            )
+            row = (settings, analysis, key, unit, content, signal)
+            self._db.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?)", row)
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing.
@@ -263,6 +317,49 @@ class Store:
             raise StoreError(f"{self.path}: no mask for subset {subset}; ask for one that study tables list")
         return unpack_mask(row[0], row[1])
 
+    def done_units(self, settings: str, analysis: str, options: Mapping[str, Any]) -> set[str]:
+        """Units of an analysis whose results are stored."""
+        query = "SELECT unit FROM results WHERE settings = ? AND analysis = ? AND options = ?"
+        return {unit for (unit,) in self._db.execute(query, (settings, analysis, _options_key(options)[0]))}
+
+    def analyses(self, settings: str) -> list[str]:
+        """Names of the analyses that have results."""
+        query = "SELECT DISTINCT analysis FROM results WHERE settings = ? ORDER BY analysis"
+        return [name for (name,) in self._db.execute(query, (settings,))]
+
+    def last_options(self, settings: str, analysis: str) -> dict[str, Any] | None:
+        """The options an analysis was last run with; None if it never was."""
+        query = "SELECT options FROM options WHERE settings = ? AND analysis = ? ORDER BY used DESC LIMIT 1"
+        row = self._db.execute(query, (settings, analysis)).fetchone()
+        return None if row is None else dict(json.loads(row[0]))
+
+    def results(self, settings: str, analysis: str, options: Mapping[str, Any] | None = None) -> pl.DataFrame:
+        """All rows of an analysis, with the column ``unit``; of the options last used unless others are named."""
+        options = self.last_options(settings, analysis) if options is None else options
+        if options is None:
+            return pl.DataFrame()
+        query = "SELECT unit, rows FROM results WHERE settings = ? AND analysis = ? AND options = ? ORDER BY unit"
+        found = self._db.execute(query, (settings, analysis, _options_key(options)[0]))
+        records = [{"unit": unit, **row} for unit, rows in found for row in json.loads(rows)]
+        return pl.DataFrame(records, infer_schema_length=None)
+
+    def result_array(
+        self, settings: str, analysis: str, unit: str, options: Mapping[str, Any] | None = None
+    ) -> NDArray[np.float32]:
+        """The signal stored with a unit of an analysis, float32 [N].
+
+        Raises
+        ------
+        StoreError
+            There is none.
+        """
+        options = self.last_options(settings, analysis) if options is None else options
+        query = "SELECT signal FROM results WHERE settings = ? AND analysis = ? AND options = ? AND unit = ?"
+        row = self._db.execute(query, (settings, analysis, _options_key(options or {})[0], unit)).fetchone()
+        if row is None or row[0] is None:
+            raise StoreError(f"{self.path}: no signal of {analysis} {unit!r}; run the analysis first")
+        return np.frombuffer(zlib.decompress(row[0]), dtype="<f4").astype(np.float32)
+
     def frame(self, query: str, parameters: tuple[Any, ...] = ()) -> pl.DataFrame:
         """The rows of a query as a polars frame."""
         cursor = self._db.execute(query, parameters)
@@ -289,6 +386,13 @@ class Store:
             raise StoreError(
                 f"{self.path}: schema {version}, this version reads up to {SCHEMA_VERSION}; update earwitness"
             )
+        elif 0 < version < SCHEMA_VERSION:
+            if not write:
+                raise StoreError(
+                    f"{self.path}: schema {version} of an older version; bring it up to date with study run"
+                )
+            for old in range(version, SCHEMA_VERSION):
+                self._db.executescript(f"BEGIN; {MIGRATIONS[old]} PRAGMA user_version = {old + 1}; COMMIT;")
         if write:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
@@ -329,6 +433,11 @@ def pack_mask(mask: Mask) -> bytes:
 def unpack_mask(blob: bytes, size: int) -> Mask:
     """The inverse of :func:`pack_mask`: bool [size]."""
     return np.unpackbits(np.frombuffer(zlib.decompress(blob), dtype=np.uint8), count=size).astype(bool)
+
+
+def _options_key(options: Mapping[str, Any]) -> tuple[str, str]:
+    text = json.dumps(dict(options), sort_keys=True)
+    return blake2b(text.encode(), digest_size=12).hexdigest(), text
 
 
 def _part_row(part: Part, size: int) -> tuple[Any, ...]:

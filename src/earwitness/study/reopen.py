@@ -1,0 +1,163 @@
+"""A study from its store alone: what the deeper analyses and the report need to go on from there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from .. import audio
+from ..audio import Clip
+from ..errors import ConfigError, ModelError, StoreError
+from ..explain import SearchSettings
+from ..models import Classifier, align, aligned, open_model
+from ..models.resampling import at_rate
+from ..spectrum import Spectrum
+from .config import Study, parse_study
+from .run import localise
+from .store import Store
+
+
+@dataclass(frozen=True)
+class Reopened:
+    """A study read back from its store.
+
+    Attributes
+    ----------
+    store : Store
+    key : str
+        Of the settings the study was last run with.
+    settings : SearchSettings
+    labels : tuple of str
+        The aligned labels.
+    study : Study
+    sample_rate : int
+        Hz.
+    folder : Path
+        What the study's paths are relative to.
+    device : str
+    """
+
+    store: Store
+    key: str
+    settings: SearchSettings
+    labels: tuple[str, ...]
+    study: Study
+    sample_rate: int
+    folder: Path
+    device: str = "auto"
+
+    @cached_property
+    def models(self) -> pl.DataFrame:
+        """The study's models: ``model`` (id), ``spec``, ``fingerprint``, ``backend``, ``architecture``,
+        ``parameters``."""
+        ids = self.store.meta()["models"]
+        rows = self.store.frame("SELECT id AS model, spec, fingerprint, backend, architecture, parameters FROM models")
+        return rows.filter(pl.col("model").is_in(ids)).sort("model")
+
+    @cached_property
+    def clips(self) -> pl.DataFrame:
+        """The clips: ``clip`` (id), ``path``, ``truth``, ``group``, ``split``, ``dataset``, ``sha256``, ``samples``."""
+        return self.store.frame(
+            "SELECT id AS clip, path, label AS truth, grp AS 'group', split, dataset, sha256, samples FROM clips"
+            " WHERE id IN (SELECT clip FROM originals WHERE settings = ?) ORDER BY id",
+            (self.key,),
+        )
+
+    def read(self, clip: int) -> Clip:
+        """A clip as it was studied.
+
+        Raises
+        ------
+        AudioError
+            The file is gone.
+        ConfigError
+            It has changed.
+        """
+        row = self.clips.row(by_predicate=pl.col("clip") == clip, named=True)
+        found = audio.read(Path(row["path"]), self.sample_rate, self.study.seconds)
+        if found.sha256 != row["sha256"]:
+            raise ConfigError(f"{row['path']}: not the recording that was studied; restore it or run the study again")
+        return found
+
+    def spectrum(self, clip: int) -> Spectrum:
+        """The variables of a clip, as they were searched."""
+        return Spectrum(self.read(clip), self.settings.variables)
+
+    def classifiers(self) -> dict[int, Classifier]:
+        """The models by their id, loaded when first asked for.
+
+        Raises
+        ------
+        ModelError
+            One cannot be loaded, or is no longer the one that was studied.
+        """
+        return self._classifiers
+
+    @cached_property
+    def _classifiers(self) -> dict[int, Classifier]:
+        models = []
+        for spec, fingerprint in self.models.select("spec", "fingerprint").iter_rows():
+            model = at_rate(open_model(localise(spec, self.folder), self.device), self.sample_rate)
+            if model.fingerprint != fingerprint:
+                raise ModelError(f"{spec}: not the model that was studied; restore it or run the study again")
+            models.append(model)
+        alignment = align(models, self.study.labels)
+        if alignment.labels != self.labels:
+            raise StoreError(f"{self.store.path}: other labels than the study's; run the study again")
+        return dict(zip(self.models["model"].to_list(), aligned(models, alignment), strict=True))
+
+    def subsets(self, kind: str | None = None) -> pl.DataFrame:
+        """The stored sets: ``subset`` (id), ``clip``, ``model``, ``kind``, ``draw``, ``size``, ``energy``,
+        ``certificate``, ``parent``, ``label`` (what the model says to the clip) and ``answer`` (to the signal)."""
+        rows = self.store.frame(
+            "SELECT s.id AS subset, e.clip, e.model, s.kind, s.draw, s.size, s.energy, s.certificate, s.parent,"
+            " o.log_probabilities AS original, coalesce(s.log_probabilities, t.log_probabilities) AS own"
+            " FROM subsets s JOIN explanations e ON e.id = s.explanation"
+            " JOIN originals o ON o.settings = e.settings AND o.clip = e.clip AND o.model = e.model"
+            " LEFT JOIN transfers t ON t.subset = s.id AND t.model = e.model"
+            " WHERE e.settings = ? AND s.mask IS NOT NULL AND (? IS NULL OR s.kind = ?) ORDER BY s.id",
+            (self.key, kind, kind),
+        )
+        return rows.filter(pl.col("model").is_in(self.models["model"].to_list())).with_columns(
+            label=self._top("original"), answer=self._top("own")
+        ).drop("original", "own")  # fmt: skip
+
+    def signal(self, subset: int) -> NDArray[np.float32]:
+        """The signal of a stored set, float32 [N]; the same bits each time."""
+        query = "SELECT e.clip FROM subsets s JOIN explanations e ON e.id = s.explanation WHERE s.id = ?"
+        rows = self.store.frame(query, (subset,))
+        if rows.is_empty():
+            raise StoreError(f"{self.store.path}: no subset {subset}; ask for one that study tables list")
+        spectrum = self.spectrum(rows["clip"][0])
+        return np.asarray(spectrum.invert(self.store.mask(subset)[None])[0].numpy(), dtype=np.float32)
+
+    def _top(self, column: str) -> pl.Expr:
+        def name(blob: bytes) -> str:
+            return self.labels[int(np.frombuffer(blob, dtype="<f4").argmax())]
+
+        return pl.col(column).map_elements(name, return_dtype=pl.String)
+
+
+def reopen(store: Store, device: str = "auto") -> Reopened:
+    """A study from its store.
+
+    Raises
+    ------
+    StoreError
+        No study was run into it.
+    """
+    meta = store.meta()
+    if "settings" not in meta or "folder" not in meta:
+        raise StoreError(f"{store.path}: no study was run into it yet; run: earwitness study run STUDY.toml")
+    key = meta["settings"]
+    row = store.frame("SELECT search, labels FROM settings WHERE key = ?", (key,)).row(0, named=True)
+    settings = SearchSettings(**json.loads(row["search"]))
+    labels = tuple(json.loads(row["labels"]))
+    study = parse_study(meta["study"], str(store.path))
+    return Reopened(store, key, settings, labels, study, int(meta["sample_rate"]), Path(meta["folder"]), device)

@@ -1,0 +1,74 @@
+"""A study read back from its store, the results of analyses, and stores of an older schema."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from earwitness import AudioError, StoreError
+from earwitness.study.reopen import reopen
+from earwitness.study.store import Store
+from test_study import do, make_clips, study_of
+
+
+def test_a_study_is_read_back_from_its_store_alone(tmp_path: Path) -> None:
+    make_clips(tmp_path / "clips", 2)
+    do(study_of(tmp_path / "clips", "low", "high"), tmp_path / "s.db")
+    with Store(tmp_path / "s.db") as store:
+        study = reopen(store)
+        subsets = study.subsets("sufficient")
+        assert subsets["clip"].n_unique() == 2
+        assert subsets["model"].n_unique() == 2
+        assert subsets["label"].to_list() == subsets["answer"].to_list()
+        classifiers = study.classifiers()
+        for row in subsets.iter_rows(named=True):
+            signal, clip = study.signal(row["subset"]), study.read(row["clip"])
+            assert signal.shape == clip.samples.shape
+            power = np.abs(np.fft.rfft(signal.astype(np.float64))) ** 2
+            assert (power > 1e-6 * max(power.max(), 1e-9)).sum() == row["size"]
+            assert tuple(classifiers[row["model"]].labels) == study.labels
+        (tmp_path / "clips" / "clip0.wav").unlink()
+        with pytest.raises(AudioError, match="no such file"):
+            study.read(study.clips["clip"][0])
+
+
+def test_results_of_an_analysis_come_back_as_they_went_in(tmp_path: Path) -> None:
+    rows = [{"model": "a", "share": 0.25}, {"model": "b", "share": None}]
+    with Store(tmp_path / "s.db", write=True) as store:
+        assert store.results("k", "composition").is_empty()
+        store.add_results("k", "composition", {"seed": 1}, "one", rows, np.array([1, 2], dtype=np.float32))
+        store.add_results("k", "composition", {"seed": 1}, "none", [])
+        store.add_results("k", "composition", {"seed": 2}, "two", [{"model": "c", "share": 1.0}])
+        assert store.done_units("k", "composition", {"seed": 1}) == {"one", "none"}
+        assert store.last_options("k", "composition") == {"seed": 2}
+        assert store.results("k", "composition")["unit"].to_list() == ["two"]
+        assert store.results("k", "composition", {"seed": 1}).to_dicts() == [{"unit": "one", **row} for row in rows]
+        assert store.result_array("k", "composition", "one", {"seed": 1}).tolist() == [1, 2]
+        with pytest.raises(StoreError):
+            store.result_array("k", "composition", "two")
+        store.add_results("k", "composition", {"seed": 1}, "one", rows[:1])
+        assert store.last_options("k", "composition") == {"seed": 1}
+        assert len(store.results("k", "composition")) == 1
+        assert store.analyses("k") == ["composition"]
+
+
+def test_a_store_of_schema_1_is_brought_up_to_date_and_keeps_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    make_clips(tmp_path / "clips", 1)
+    do(study_of(tmp_path / "clips", "low", "high"), path)
+    with sqlite3.connect(path) as db:
+        before = db.execute("SELECT id, kind, mask FROM subsets ORDER BY id").fetchall()
+        db.executescript(
+            "DROP TABLE results; DROP TABLE options; ALTER TABLE subsets DROP COLUMN parent; PRAGMA user_version = 1;"
+        )
+    with pytest.raises(StoreError, match="schema 1"):
+        Store(path)
+    Store(path, write=True).close()
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT id, kind, mask FROM subsets WHERE parent IS NULL ORDER BY id").fetchall() == before
+        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+    with Store(path) as store:
+        assert store.results("k", "composition").is_empty()
