@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def test_a_study_is_read_back_from_its_store_alone(tmp_path: Path) -> None:
 
 
 def test_results_of_an_analysis_come_back_as_they_went_in(tmp_path: Path) -> None:
-    rows = [{"model": "a", "share": 0.25}, {"model": "b", "share": None}]
+    rows: list[dict[str, Any]] = [{"model": "a", "share": 0.25}, {"model": "b", "share": None}]
     with Store(tmp_path / "s.db", write=True) as store:
         assert store.results("k", "composition").is_empty()
         store.add_results("k", "composition", {"seed": 1}, "one", rows, np.array([1, 2], dtype=np.float32))
