@@ -1,0 +1,75 @@
+"""Null signals: what a set of the same size or energy is accepted for by chance.
+
+Pure functions on masks and energies. ``silence`` is the mask that keeps nothing: with occlusion ``zero`` its signal
+is silence, else what stands in for removed content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .spectrum import Mask
+
+Rng = np.random.Generator
+Draw = Callable[[Mask, NDArray[np.float64], Rng], Mask]
+
+#: a set of the same energy may differ from it by this share
+TOLERANCE = 0.01
+
+
+def same_size(mask: Mask, energies: NDArray[np.float64], rng: Rng) -> Mask:
+    """As many variables, drawn uniformly without replacement: bool [F] → bool [F]. ``energies`` do not matter."""
+    drawn = np.zeros_like(mask)
+    drawn[rng.choice(mask.size, int(mask.sum()), replace=False)] = True
+    return drawn
+
+
+def same_energy(mask: Mask, energies: NDArray[np.float64], rng: Rng) -> Mask:
+    """Variables in random order, each kept unless the energy of ``mask`` would be exceeded, until it is reached.
+
+    Parameters
+    ----------
+    mask : bool [F]
+    energies : float64 [F]
+        Not negative, any unit.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    bool [F]
+        Its energy exceeds the mask's by no more than :data:`TOLERANCE`, and falls short of it by no more than the
+        smallest variable that was passed over. A set of no energy is matched by no variables.
+    """
+    drawn, wanted = np.zeros_like(mask), float(energies[mask].sum())
+    left, gap = rng.permutation(mask.size), wanted * (1 + TOLERANCE)
+    enough = wanted * 2 * TOLERANCE
+    while gap > enough and left.size:
+        left = left[energies[left] <= gap]
+        total = np.cumsum(energies[left])
+        # as many as fit, but not past the point where the energy is reached
+        fits = min(int(np.searchsorted(total, gap, "right")), int(np.searchsorted(total, gap - enough)) + 1)
+        if fits == 0:
+            break
+        drawn[left[:fits]] = True
+        gap -= float(total[fits - 1])
+        left = left[fits:]
+    return drawn
+
+
+def silence(mask: Mask, energies: NDArray[np.float64], rng: Rng) -> Mask:
+    """The mask that keeps nothing: bool [F] → bool [F]."""
+    return np.zeros_like(mask)
+
+
+#: the kinds of null signals, as stored
+NULLS: dict[str, Draw] = {"null_size": same_size, "null_energy": same_energy, "silence": silence}
+
+
+def make_rng(*facts: object) -> Rng:
+    """A generator that depends on the facts alone: the same null signals whatever was drawn before."""
+    digest = blake2b("\n".join(map(str, facts)).encode(), digest_size=16).digest()
+    return np.random.default_rng(int.from_bytes(digest, "little"))
