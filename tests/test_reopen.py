@@ -5,13 +5,14 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 from typing import Any
+from typing import Any
 
 import numpy as np
 import pytest
 
 from earwitness import AudioError, StoreError
 from earwitness.study.reopen import reopen
-from earwitness.study.store import Store
+from earwitness.study.store import SCHEMA_VERSION, Store
 from test_study import do, make_clips, study_of
 
 
@@ -63,13 +64,29 @@ def test_a_store_of_schema_1_is_brought_up_to_date_and_keeps_its_rows(tmp_path: 
     with sqlite3.connect(path) as db:
         before = db.execute("SELECT id, kind, mask FROM subsets ORDER BY id").fetchall()
         db.executescript(
-            "DROP TABLE results; DROP TABLE options; ALTER TABLE subsets DROP COLUMN parent; PRAGMA user_version = 1;"
+            "DROP TABLE results; DROP TABLE options; ALTER TABLE subsets DROP COLUMN parent;"
+            "DROP TABLE planned_models; DROP TABLE planned_clips; DROP TABLE files; PRAGMA user_version = 1;"
         )
     with pytest.raises(StoreError, match="schema 1"):
         Store(path)
     Store(path, write=True).close()
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT id, kind, mask FROM subsets WHERE parent IS NULL ORDER BY id").fetchall() == before
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+        assert db.execute("SELECT count(*) FROM planned_models").fetchone() == (2,)
+        assert db.execute("SELECT count(*) FROM planned_clips").fetchone() == (1,)
+    assert schema_of(path) == schema_of_new(tmp_path / "new.db")
     with Store(path) as store:
         assert store.results("k", "composition").is_empty()
+
+
+def schema_of(path: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Tables and their columns."""
+    with sqlite3.connect(path) as db:
+        names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: db.execute(f"PRAGMA table_info({name})").fetchall() for name in names}
+
+
+def schema_of_new(path: Path) -> dict[str, list[tuple[Any, ...]]]:
+    Store(path, write=True).close()
+    return schema_of(path)

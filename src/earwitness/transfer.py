@@ -90,8 +90,8 @@ def load_answers(store: Store, settings: str | None = None) -> Answers:
     named = store.frame("SELECT labels FROM settings WHERE key = ?", (key,))
     labels: tuple[str, ...] = tuple(json.loads(named["labels"][0]))
     models = store.frame(
-        "SELECT spec AS model, backend, architecture, parameters FROM models WHERE id IN"
-        " (SELECT model FROM originals WHERE settings = ?) ORDER BY id",
+        "SELECT m.spec AS model, m.backend, m.architecture, m.parameters FROM models m"
+        " JOIN planned_models p ON p.model = m.id WHERE p.settings = ? ORDER BY p.position",
         (key,),
     )
     originals = _read_originals(store, key, labels)
@@ -101,7 +101,11 @@ def load_answers(store: Store, settings: str | None = None) -> Answers:
         " m.spec AS source, j.spec AS judge, s.kind, s.draw, s.size, s.energy, s.certificate, t.log_probabilities"
         " FROM transfers t JOIN subsets s ON s.id = t.subset JOIN explanations e ON e.id = s.explanation"
         " JOIN clips c ON c.id = e.clip JOIN models m ON m.id = e.model JOIN models j ON j.id = t.model"
-        " WHERE e.settings = ? ORDER BY c.path, s.id, j.id",
+        " JOIN planned_clips pc ON pc.settings = e.settings AND pc.clip = e.clip"
+        " JOIN planned_models pm ON pm.settings = e.settings AND pm.model = e.model"
+        " JOIN planned_models pj ON pj.settings = e.settings AND pj.model = t.model"
+        # never by row id, which depends on what was done first
+        " WHERE e.settings = ? ORDER BY c.path, c.sha256, pm.position, s.kind, s.draw, pj.position",
         (key,),
     )
     if raw.is_empty():
@@ -114,7 +118,9 @@ def _read_originals(store: Store, key: str, labels: tuple[str, ...]) -> pl.DataF
     raw = store.frame(
         "SELECT c.id AS clip, c.path, c.label AS truth, c.grp AS 'group', c.dataset, m.spec AS model,"
         " o.log_probabilities FROM originals o JOIN clips c ON c.id = o.clip JOIN models m ON m.id = o.model"
-        " WHERE o.settings = ? ORDER BY c.path, m.id",
+        " JOIN planned_clips pc ON pc.settings = o.settings AND pc.clip = o.clip"
+        " JOIN planned_models pm ON pm.settings = o.settings AND pm.model = o.model"
+        " WHERE o.settings = ? ORDER BY c.path, c.sha256, pm.position",
         (key,),
     )
     logs = _logs(raw, len(labels))

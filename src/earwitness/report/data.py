@@ -340,7 +340,7 @@ def short_names(specs: list[str]) -> list[str]:
 
 
 def _read_failures(store: Store, key: str) -> tuple[Failure, ...]:
-    query = "SELECT stage, clip, model, reason FROM failures WHERE settings IN (?, '') ORDER BY stage, clip, model"
+    query = "SELECT stage, clip, model, reason FROM failures WHERE settings = ? ORDER BY stage, clip, model"
     return tuple(Failure(*row) for row in store.frame(query, (key,)).iter_rows())
 
 
@@ -356,7 +356,8 @@ def _read_clips(
     reasons = {(failure.clip, failure.model): failure.reason for failure in failures}
     rows = store.frame(
         "SELECT id, sha256, path, label, grp, dataset, sample_rate, samples, fitted FROM clips WHERE id IN"
-        " (SELECT clip FROM originals WHERE settings = ?) ORDER BY path, id",
+        " (SELECT o.clip FROM originals o JOIN planned_clips p ON p.settings = o.settings AND p.clip = o.clip"
+        " WHERE o.settings = ?) ORDER BY path, sha256",
         (key,),
     )
     return tuple(
@@ -383,7 +384,10 @@ def _read_readings(
     rows = store.frame(
         "SELECT e.clip, m.spec, e.size AS variables, e.queries, e.why AS note, s.id, s.kind, s.draw, s.size, s.energy,"
         " s.certificate, s.groups, s.log_probabilities, s.why FROM explanations e JOIN models m ON m.id = e.model"
-        " JOIN subsets s ON s.explanation = e.id WHERE e.settings = ? ORDER BY e.clip, e.model, s.id",
+        " JOIN subsets s ON s.explanation = e.id"
+        " JOIN planned_clips pc ON pc.settings = e.settings AND pc.clip = e.clip"
+        " JOIN planned_models pm ON pm.settings = e.settings AND pm.model = e.model"
+        " WHERE e.settings = ? ORDER BY e.clip, pm.position, s.kind, s.draw",
         (key,),
     )
     grouped: dict[tuple[int, str], list[dict[str, Any]]] = defaultdict(list)

@@ -153,6 +153,9 @@ class Driver:
         except StopIteration as stop:
             job.result = stop.value
             return None
+        except Exception as error:  # a fault of this search is no reason to end the others
+            job.error = error
+            return None
 
     def _ask(self, waiting: deque[_Waiting]) -> None:
         """One model call: fill a batch with questions on clips as long as the first one's."""

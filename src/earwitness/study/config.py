@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -21,54 +21,66 @@ class DataSection(_Section):
     """``[[data]]``: recordings to study. Paths are relative to the study file."""
 
     path: str = Field(description="folder, manifest or file; or 'builtin' for the built-in recordings")
-    layout: str = Field("auto", description="folder, audiofolder, manifest, ravdess, gtzan, asvspoof2019, ...")
-    name: str | None = Field(None, description="the data set's name in the tables")
-    split: str | None = None
-    include: str | None = Field(None, description="only files whose relative path matches this pattern")
-    labels: tuple[str, ...] | None = Field(None, description="only recordings with these labels")
-    limit: int | None = Field(None, ge=1, description="recordings a label, drawn with the seed")
-    seed: int = 0
+    layout: str = Field(default="auto", description="folder, audiofolder, manifest, ravdess, gtzan, asvspoof2019, ...")
+    name: str | None = Field(default=None, description="the data set's name in the tables; default: the path's")
+    split: str | None = Field(default=None, description="only this part of the data set, e.g. test")
+    include: str | None = Field(default=None, description="only files whose relative path matches this pattern")
+    labels: tuple[str, ...] | None = Field(default=None, description="only recordings with these labels")
+    limit: int | None = Field(default=None, ge=1, description="so many recordings a label, drawn with the seed")
+    seed: int = Field(default=0, description="of the draw")
 
 
 class SearchSection(_Section):
-    """``[search]``: see :class:`earwitness.explain.SearchSettings`."""
+    """``[search]``: what decides what is found. Changing any of it makes every explanation anew."""
 
-    search: str = "minimal"
-    delta: Annotated[float, Field(ge=0, le=1)] = 0.5
-    count: Annotated[int, Field(ge=1)] = 1
-    overlap: Annotated[float, Field(ge=0, le=1)] = 0.0
-    budget: Annotated[int, Field(ge=10)] = 3000
-    seed: int = 0
-    domain: str = "rfft"
-    occlusion: str = "zero"
-    repeats: Annotated[int, Field(ge=1)] = 1
+    search: str = Field(default="minimal", description="minimal (smallest verified sets) or freqrex (as published)")
+    delta: float = Field(default=0.5, ge=0, le=1, description="δ: a subset keeps this share of the clip's confidence")
+    count: int = Field(default=1, ge=1, description="sufficient sets a clip")
+    overlap: float = Field(default=0.0, ge=0, le=1, description="largest overlap of two sufficient sets of a clip")
+    budget: int = Field(default=3000, ge=10, description="questions a clip and model")
+    seed: int = Field(default=0, description="of everything drawn at random")
+    domain: str = Field(default="rfft", description="rfft, mel:BANDS, octave:BANDS, edges:HZ,HZ,... or stft:WINDOW:HOP")
+    occlusion: str = Field(default="zero", description="what removed content becomes: zero, mean or noise")
+    repeats: int = Field(default=1, ge=1, description="ask a noisy model so often and average its answers")
 
 
 class TransferSection(_Section):
-    """``[transfer]``: Definition 4's ε."""
+    """``[transfer]``: when a signal counts as transferable. Changing it costs nothing."""
 
-    epsilon: Annotated[float, Field(gt=0, le=1)] = 0.5
+    epsilon: float = Field(default=0.5, gt=0, le=1, description="ε: certain is below ε·log2(labels) bits of entropy")
 
 
 class RunSection(_Section):
-    """``[run]``: how the work is done; never changes a result."""
+    """``[run]``: where and how the work is done; it never changes a result."""
 
-    executor: Literal["local"] = "local"
-    device: str = "auto"
-    batch: Annotated[int, Field(ge=1)] | None = None
+    executor: Literal["local", "ray"] = Field(default="local", description="this machine, or a Ray cluster")
+    workers: int | None = Field(
+        default=None, ge=1, description="worker processes; default: local 1 (this process), ray one a device"
+    )
+    threads: int | None = Field(default=None, ge=1, description="threads a worker; default: the machine's, divided")
+    address: str | None = Field(default=None, description="of a Ray cluster, e.g. auto; default: start one here")
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps")
+    batch: int | None = Field(default=None, ge=1, description="signals a model call; default: by length and memory")
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the work is done in other processes than this one."""
+        return self.executor != "local" or (self.workers or 1) > 1
 
 
 class Study(_Section):
     """A study: models x recordings x settings."""
 
-    name: str = "study"
-    store: str = Field("study.db", description="the store, relative to the study file")
-    models: tuple[str, ...] = Field(min_length=1)
-    sample_rate: Annotated[int, Field(ge=1)] | None = Field(None, description="Hz; default: the models' highest")
-    seconds: Annotated[float, Field(gt=0)] | None = Field(None, description="crop or zero-pad every clip to this")
-    only_correct: bool = Field(False, description="explain a model only on clips it labels as the data set does")
-    data: tuple[DataSection, ...] = Field(min_length=1)
-    labels: dict[str, str] = Field(default_factory=dict, description="own label = shared label")
+    name: str = Field(default="study", description="what the page and the tables call it")
+    store: str = Field(default="study.db", description="the store, relative to the study file")
+    models: tuple[str, ...] = Field(
+        min_length=1, description="builtin:NAME, hf:FOLDER-OR-HUB-ID, onnx:FILE, torch:FILE or python:FILE.py:ATTR"
+    )
+    sample_rate: int | None = Field(default=None, ge=1, description="Hz; default: the models' highest")
+    seconds: float | None = Field(default=None, gt=0, description="crop or zero-pad every clip to this")
+    only_correct: bool = Field(default=False, description="explain a model only on clips it labels rightly")
+    data: tuple[DataSection, ...] = Field(min_length=1, description="the recordings; several [[data]] are added up")
+    labels: dict[str, str] = Field(default_factory=dict, description="a model's own label = the shared label")
     search: SearchSection = SearchSection()
     transfer: TransferSection = TransferSection()
     run: RunSection = RunSection()
@@ -118,6 +130,10 @@ def parse_study(content: dict[str, Any], where: str = "study") -> Study:
 
 def _explain(error: Any) -> str:
     place = [str(step) for step in error["loc"]]
+    if error["type"] == "literal_error":
+        allowed = error["ctx"]["expected"]
+        hint = nearest(str(error.get("input")), allowed.replace("'", "").split(" or "))
+        return f"{'.'.join(place)}: {error.get('input')!r}, {hint}use {allowed}"
     if error["type"] != "extra_forbidden":
         return f"{'.'.join(place)}: {error['msg']}, got {error.get('input')!r:.80}"
     section: Any = Study

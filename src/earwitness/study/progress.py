@@ -1,29 +1,37 @@
-"""How far the work is: bars on a terminal, plain lines elsewhere, nothing when quiet."""
+"""How far the work is: bars on a terminal, plain lines elsewhere, nothing when quiet; and a log file."""
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import Protocol
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 
 class Reporter(Protocol):
-    """What the study tells of its progress."""
+    """What the study tells of its progress. Stages may be under way side by side; units and questions are of
+    the stage named, else of the one begun last."""
 
     def stage(self, name: str, total: int) -> None:
         """A stage begins: what, and how many units."""
 
-    def advance(self, units: int = 1) -> None:
+    def advance(self, units: int = 1, stage: str | None = None) -> None:
         """Units are done."""
 
-    def ask(self, questions: int) -> None:
+    def ask(self, questions: int, stage: str | None = None) -> None:
         """The model answered so many questions."""
 
     def say(self, line: str) -> None:
         """A line to keep."""
+
+    def note(self, line: str) -> None:
+        """A line for the log alone."""
 
 
 class Quiet:
@@ -32,63 +40,92 @@ class Quiet:
     def stage(self, name: str, total: int) -> None:
         """See :class:`Reporter`."""
 
-    def advance(self, units: int = 1) -> None:
+    def advance(self, units: int = 1, stage: str | None = None) -> None:
         """See :class:`Reporter`."""
 
-    def ask(self, questions: int) -> None:
+    def ask(self, questions: int, stage: str | None = None) -> None:
         """See :class:`Reporter`."""
 
     def say(self, line: str) -> None:
         """See :class:`Reporter`."""
+
+    def note(self, line: str) -> None:
+        """See :class:`Reporter`."""
+
+
+@dataclass
+class _Stage:
+    """Counts of a stage."""
+
+    name: str
+    total: int
+    done: int = 0
+    asked: int = 0
+    start: float = field(default_factory=time.monotonic)
+
+    @property
+    def spent(self) -> float:
+        """Seconds since it began."""
+        return max(time.monotonic() - self.start, 1e-9)
+
+    def __str__(self) -> str:
+        left = f", {self.spent / self.done * (self.total - self.done):.0f} s left" if self.done else ""
+        rate = f", {self.asked / self.spent:.0f} questions/s" if self.asked else ""
+        return f"{self.name}: {self.done}/{self.total}{rate}{left}"
 
 
 class Lines(Quiet):
     """Plain lines on standard error, at most one every few seconds."""
 
     def __init__(self, every: float = 5.0) -> None:
-        self._every, self._name, self._total, self._done, self._asked = every, "", 0, 0, 0
-        self._start = self._last = time.monotonic()
+        self._every, self._last = every, time.monotonic()
+        self._stages: dict[str, _Stage] = {}
 
     def stage(self, name: str, total: int) -> None:
         """See :class:`Reporter`."""
-        self._name, self._total, self._done, self._asked = name, total, 0, 0
-        self._start = self._last = time.monotonic()
+        self._stages.pop(name, None)  # a stage begun again is the one begun last
+        self._stages[name] = _Stage(name, total)
+        self._last = time.monotonic()
         self.say(f"{name}: {total} to do")
 
-    def advance(self, units: int = 1) -> None:
+    def advance(self, units: int = 1, stage: str | None = None) -> None:
         """See :class:`Reporter`."""
-        self._done += units
-        self._show(self._done == self._total)
+        one = self._find(stage)
+        if one is not None:
+            one.done += units
+            self._show(one, one.done == one.total)
 
-    def ask(self, questions: int) -> None:
+    def ask(self, questions: int, stage: str | None = None) -> None:
         """See :class:`Reporter`."""
-        self._asked += questions
-        self._show(False)
+        one = self._find(stage)
+        if one is not None:
+            one.asked += questions
+            self._show(one, False)
 
     def say(self, line: str) -> None:
         """See :class:`Reporter`."""
         print(line, file=sys.stderr, flush=True)
 
-    def _show(self, always: bool) -> None:
+    def _find(self, stage: str | None) -> _Stage | None:
+        name = stage or next(reversed(self._stages), "")
+        return self._stages.get(name)
+
+    def _show(self, stage: _Stage, always: bool) -> None:
         now = time.monotonic()
-        if not always and now - self._last < self._every:
-            return
-        self._last, spent = now, max(now - self._start, 1e-9)
-        left = f", {spent / self._done * (self._total - self._done):.0f} s left" if self._done else ""
-        rate = f", {self._asked / spent:.0f} questions/s" if self._asked else ""
-        self.say(f"{self._name}: {self._done}/{self._total}{rate}{left}")
+        if always or now - self._last >= self._every:
+            self._last = now
+            self.say(str(stage))
 
 
 class Bars(Quiet):
-    """Live bars on a terminal."""
+    """Live bars on a terminal, one a stage."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-            TextColumn("{task.fields[rate]}"), console=Console(stderr=True),
+            TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            TextColumn("{task.fields[rate]}", markup=False), console=console or Console(stderr=True),
         )  # fmt: skip
-        self._task: TaskID | None = None
-        self._asked, self._start = 0, time.monotonic()
+        self._stages: dict[str, tuple[TaskID, _Stage]] = {}
 
     def __enter__(self) -> Bars:
         self._progress.start()
@@ -99,21 +136,83 @@ class Bars(Quiet):
 
     def stage(self, name: str, total: int) -> None:
         """See :class:`Reporter`."""
-        self._asked, self._start = 0, time.monotonic()
-        self._task = self._progress.add_task(name, total=total, rate="")
+        self._stages.pop(name, None)
+        self._stages[name] = self._progress.add_task(name, total=total, rate=""), _Stage(name, total)
 
-    def advance(self, units: int = 1) -> None:
+    def advance(self, units: int = 1, stage: str | None = None) -> None:
         """See :class:`Reporter`."""
-        if self._task is not None:
-            self._progress.advance(self._task, units)
+        found = self._stages.get(stage or next(reversed(self._stages), ""))
+        if found is not None:
+            self._progress.advance(found[0], units)
 
-    def ask(self, questions: int) -> None:
+    def ask(self, questions: int, stage: str | None = None) -> None:
         """See :class:`Reporter`."""
-        self._asked += questions
-        if self._task is not None:
-            rate = self._asked / max(time.monotonic() - self._start, 1e-9)
-            self._progress.update(self._task, rate=f"{rate:.0f} questions/s")
+        found = self._stages.get(stage or next(reversed(self._stages), ""))
+        if found is not None:
+            task, one = found
+            one.asked += questions
+            self._progress.update(task, rate=f"{one.asked / one.spent:.0f} questions/s")
 
     def say(self, line: str) -> None:
         """See :class:`Reporter`."""
         self._progress.console.print(line, markup=False, highlight=False)
+
+
+class Logged:
+    """Tells another reporter, and writes what is to be kept to a file, each line with its time.
+
+    Parameters
+    ----------
+    other : Reporter
+    path : Path
+        Appended to. A log that cannot be written is no reason not to work.
+    """
+
+    def __init__(self, other: Reporter, path: Path) -> None:
+        self._other, self._path = other, path
+        self._stages: dict[str, _Stage] = {}
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> Logged:
+        with suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(self._path, "a", encoding="utf-8")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def stage(self, name: str, total: int) -> None:
+        """See :class:`Reporter`."""
+        self._other.stage(name, total)
+        self._stages.pop(name, None)
+        self._stages[name] = _Stage(name, total)
+        self.note(f"{name}: {total} to do")
+
+    def advance(self, units: int = 1, stage: str | None = None) -> None:
+        """See :class:`Reporter`."""
+        self._other.advance(units, stage)
+        one = self._stages.get(stage or next(reversed(self._stages), ""))
+        if one is not None:
+            one.done += units
+            if one.done == one.total:
+                self.note(f"{one.name}: done in {one.spent:.1f} s, {one.asked} questions")
+
+    def ask(self, questions: int, stage: str | None = None) -> None:
+        """See :class:`Reporter`."""
+        self._other.ask(questions, stage)
+        one = self._stages.get(stage or next(reversed(self._stages), ""))
+        if one is not None:
+            one.asked += questions
+
+    def say(self, line: str) -> None:
+        """See :class:`Reporter`."""
+        self._other.say(line)
+        self.note(line)
+
+    def note(self, line: str) -> None:
+        """See :class:`Reporter`."""
+        if self._file is not None:
+            with suppress(OSError):
+                print(datetime.now().isoformat(timespec="seconds"), line, file=self._file, flush=True)

@@ -56,16 +56,19 @@ class Reopened:
     def models(self) -> pl.DataFrame:
         """The study's models: ``model`` (id), ``spec``, ``fingerprint``, ``backend``, ``architecture``,
         ``parameters``."""
-        ids = self.store.meta()["models"]
-        rows = self.store.frame("SELECT id AS model, spec, fingerprint, backend, architecture, parameters FROM models")
-        return rows.filter(pl.col("model").is_in(ids)).sort("model")
+        return self.store.frame(
+            "SELECT m.id AS model, m.spec, m.fingerprint, m.backend, m.architecture, m.parameters FROM models m"
+            " JOIN planned_models p ON p.model = m.id WHERE p.settings = ? ORDER BY p.position",
+            (self.key,),
+        )
 
     @cached_property
     def clips(self) -> pl.DataFrame:
         """The clips: ``clip`` (id), ``path``, ``truth``, ``group``, ``split``, ``dataset``, ``sha256``, ``samples``."""
         return self.store.frame(
             "SELECT id AS clip, path, label AS truth, grp AS 'group', split, dataset, sha256, samples FROM clips"
-            " WHERE id IN (SELECT clip FROM originals WHERE settings = ?) ORDER BY id",
+            " WHERE id IN (SELECT clip FROM originals WHERE settings = ?1)"
+            " AND id IN (SELECT clip FROM planned_clips WHERE settings = ?1) ORDER BY id",
             (self.key,),
         )
 
@@ -121,12 +124,13 @@ class Reopened:
             " FROM subsets s JOIN explanations e ON e.id = s.explanation"
             " JOIN originals o ON o.settings = e.settings AND o.clip = e.clip AND o.model = e.model"
             " LEFT JOIN transfers t ON t.subset = s.id AND t.model = e.model"
-            " WHERE e.settings = ? AND s.mask IS NOT NULL AND (? IS NULL OR s.kind = ?) ORDER BY s.id",
-            (self.key, kind, kind),
+            " JOIN planned_models p ON p.settings = e.settings AND p.model = e.model"
+            " JOIN planned_clips c ON c.settings = e.settings AND c.clip = e.clip"
+            " WHERE e.settings = ?1 AND s.mask IS NOT NULL AND (?2 IS NULL OR s.kind = ?2)"
+            " ORDER BY e.clip, p.position, s.kind, s.draw",
+            (self.key, kind),
         )
-        return rows.filter(pl.col("model").is_in(self.models["model"].to_list())).with_columns(
-            label=self._top("original"), answer=self._top("own")
-        ).drop("original", "own")  # fmt: skip
+        return rows.with_columns(label=self._top("original"), answer=self._top("own")).drop("original", "own")
 
     def signal(self, subset: int) -> NDArray[np.float32]:
         """The signal of a stored set, float32 [N]; the same bits each time."""

@@ -1,34 +1,35 @@
 """Plan a study, do what is missing, resume.
 
 Each unit of work (one model's explanation of one clip; one model's judgement of one clip's signals) is committed
-when it is done. A unit that fails becomes a row with its reason and the study goes on.
+when it is done. A unit that fails becomes a row with its reason and the study goes on. Where the units are done is
+the executor's business (:mod:`earwitness.study.execution`); this process is the only one that writes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+from torch import Tensor
 
 from .. import audio
-from ..audio import Clip
 from ..datasets import Recording, read_dataset
 from ..errors import ConfigError, EarwitnessError, ModelError, StoreError
-from ..explain import SearchSettings, finish, make_job
-from ..models import Alignment, Classifier, Model, align, aligned, open_model
+from ..explain import SearchSettings
+from ..models import Alignment, Model, align, choose_device, fold, open_model
 from ..models.resampling import at_rate
 from ..recordings import builtin_recordings
-from ..search import Driver
-from ..spectrum import Spectrum
 from .config import DataSection, Study
+from .execution import Chunk, Executor, Failed, Judged, LeftOut, Setup, Source, Unit, open_executor
 from .progress import Quiet, Reporter
-from .store import Store
+from .store import Record, Stamp, Store
 
-#: clips whose searches run side by side: enough to fill a batch, few enough to hold their spectra
-SIDE_BY_SIDE = 8
+#: units a chunk, at most: a lost worker has no more than these to be done again
+LARGEST = 32
+#: clips a chunk of judgements, whose masks are all in memory
+JUDGED_TOGETHER = 16
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Summary:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A study ready to run: models loaded, labels aligned, recordings listed."""
+    """A study ready to run: models known, labels aligned, recordings listed."""
 
     study: Study
     models: tuple[Model, ...]
@@ -64,9 +65,21 @@ class Plan:
         """The search settings."""
         return self.study.settings
 
+    @property
+    def setup(self) -> Setup:
+        """What a worker must know."""
+        study = self.study
+        return Setup(
+            tuple(model.spec for model in self.models), tuple(model.fingerprint for model in self.models),
+            self.alignment, self.settings, self.sample_rate, study.seconds, study.run.device, study.run.batch,
+            study.run.threads,
+        )  # fmt: skip
+
 
 def plan(study: Study, folder: Path, reporter: Reporter | None = None) -> Plan:
     """Load models, align labels, list recordings: everything that can go wrong before work is spent.
+
+    Where the work is done by other processes, the models are let go again, one by one.
 
     Raises
     ------
@@ -79,7 +92,7 @@ def plan(study: Study, folder: Path, reporter: Reporter | None = None) -> Plan:
         recordings += _list(section, folder, reporter)
     if not recordings:
         raise ConfigError("data: no recordings; name a folder or manifest that holds some")
-    models = [open_model(localise(spec, folder), study.run.device) for spec in study.models]
+    models = [_open(localise(spec, folder), study) for spec in study.models]
     fingerprints = [model.fingerprint for model in models]
     for i, model in enumerate(models):
         if model.fingerprint in fingerprints[:i]:
@@ -105,132 +118,241 @@ def run(plan: Plan, store: Store, reporter: Reporter | None = None, *, retry_fai
     reporter : Reporter, optional
     retry_failed : bool
         Try failed units again.
+
+    Raises
+    ------
+    StoreError
+        The store cannot be written; what was committed before stays.
+    EarwitnessError
+        The executor cannot be started.
     """
     reporter = reporter or Quiet()
-    key = store.add_settings(plan.settings, plan.alignment.labels)
-    before = store.meta().get("settings")
-    if before not in (None, key):
-        reporter.say("settings or labels have changed since the last run: everything they decide is done anew")
+    study = plan.study
+    key = store.add_settings(plan.settings, plan.alignment.labels, study.only_correct)
+    _say_what_changed(plan, store, key, reporter)
     if retry_failed:
         store.clear_failures(key)
-    study = plan.study
     ids = [store.add_model(model) for model in plan.models]
+    clips = _register(plan, store, key, reporter)
+    _forget_stale_failures(plan, store, key, ids, clips)
+    store.set_plan(key, ids, [clip.id for clip, _ in clips])
     store.set_meta(
         settings=key, name=study.name, epsilon=study.transfer.epsilon, study=study.model_dump(),
         folder=str(plan.folder), sample_rate=plan.sample_rate, models=ids,
     )  # fmt: skip
-    clips = _Clips(plan, store, key)
-    clips.register(reporter)
-    classifiers = aligned(plan.models, plan.alignment)
-    explained = sum(
-        _explain(plan, store, key, clips, classifier, model_id, reporter)
-        for classifier, model_id in zip(classifiers, ids, strict=True)
-    )
-    judged = _judge(plan, store, key, clips, classifiers, ids, reporter)
-    failed = store.frame("SELECT count(*) AS n FROM failures WHERE settings = ?", (key,))["n"][0]
-    return Summary(explained, judged, int(failed))
+    work = _Work(plan, store, key, ids, clips, reporter)
+    with open_executor(plan.setup, study.run, plan.models, work.ask, reporter.say) as executor:
+        explained = work.explain(executor)
+        judged = work.judge(executor)
+    return Summary(explained, judged, store.count_failures(key))
 
 
-class _Clips:
-    """The recordings of a study, read when they are needed."""
+class _Work:
+    """What is missing, in chunks; what comes back, into the store."""
 
-    def __init__(self, plan: Plan, store: Store, key: str) -> None:
-        self._plan, self._store, self._key = plan, store, key
-        self.ids: dict[int, Recording] = {}
+    def __init__(
+        self, plan: Plan, store: Store, key: str, ids: Sequence[int], clips: Sequence[tuple[Source, Recording]],
+        reporter: Reporter,
+    ) -> None:  # fmt: skip
+        self._plan, self._store, self._key, self._ids, self._reporter = plan, store, key, ids, reporter
+        # clips of equal length side by side, so that they fill batches together
+        self._clips = sorted(clips, key=lambda clip: clip[0].samples)
+        self._specs = [model.spec for model in plan.models]
+        self._stage = ""
 
-    def register(self, reporter: Reporter) -> None:
-        """Read every recording once and note it; one that cannot be read becomes a failed row."""
-        reporter.stage("reading clips", len(self._plan.recordings))
-        for recording in self._plan.recordings:
-            try:
-                clip = self.read(recording)
+    def ask(self, model: int, questions: int) -> None:
+        """A model answered so many questions."""
+        self._reporter.ask(questions, self._name(model))
+
+    def explain(self, executor: Executor) -> int:
+        """Explain every clip with every model; how many explanations were added."""
+        self._stage = "explain"
+        todo = self._unexplained()
+        self._begin({model: len(units) for model, units in enumerate(todo)})
+        total = sum(map(len, todo))
+        size = max(1, total if executor.workers == 1 else min(LARGEST, -(-total // (4 * executor.workers))))
+        chunks = (
+            Chunk("explain", model, tuple(units[i : i + size]))
+            for model, units in enumerate(todo)
+            for i in range(0, len(units), size)
+        )
+        return self._do(executor, chunks)
+
+    def judge(self, executor: Executor) -> int:
+        """Ask every model about every signal it has not judged yet; how many (clip, model) units were done."""
+        self._stage = "judge"
+        failed = self._store.failed(self._key, "judge")
+        todo = []
+        waiting = self._store.unjudged(self._key)
+        for id, spec in zip(self._ids, self._specs, strict=True):
+            wanted = set(waiting.get(id, ()))
+            todo.append([
+                clip for clip, _ in self._clips if clip.id in wanted and (clip.path, spec) not in failed
+            ])  # fmt: skip
+        self._begin({model: len(units) for model, units in enumerate(todo)})
+        total = sum(map(len, todo))
+        size = max(1, min(JUDGED_TOGETHER, -(-total // (4 * executor.workers))))
+        chunks = (
+            Chunk("judge", model, tuple(self._signals(clip, model) for clip in clips[i : i + size]))
+            for model, clips in enumerate(todo)
+            for i in range(0, len(clips), size)
+        )
+        return self._do(executor, chunks)
+
+    def _unexplained(self) -> list[list[Unit]]:
+        """By model: the units that are neither done, nor failed, nor left out."""
+        explained, failed = self._store.explained(self._key), self._store.failed(self._key, "explain")
+        truths = self._truths() if self._plan.study.only_correct else {}
+        said = self._store.tops(self._key) if truths else {}
+        return [
+            [
+                Unit(clip, truths.get(clip.id))
+                for clip, _ in self._clips
+                if (clip.id, id) not in explained
+                and (clip.path, spec) not in failed
+                and said.get((clip.id, id), truths.get(clip.id)) == truths.get(clip.id)
+                and truths.get(clip.id) != -1
+            ]
+            for id, spec in zip(self._ids, self._specs, strict=True)
+        ]
+
+    def _truths(self) -> dict[int, int]:
+        """The index of each clip's own label among the shared ones, -1 where it is none of them."""
+        index = {fold(label): i for i, label in enumerate(self._plan.alignment.labels)}
+        mapping = self._plan.study.labels
+        truths = {
+            clip.id: -1
+            if recording.label is None
+            else index.get(fold(mapping.get(recording.label, recording.label)), -1)
+            for clip, recording in self._clips
+        }
+        unknown = list(truths.values()).count(-1)
+        if unknown:
+            self._reporter.say(f"only_correct: {unknown} clips are not explained, their own label is not a shared one")
+        return truths
+
+    def _signals(self, clip: Source, model: int) -> Unit:
+        size, masks = self._store.unanswered(clip.id, self._ids[model], self._key)
+        return Unit(clip, masks=tuple(masks), size=size)
+
+    def _do(self, executor: Executor, chunks: Iterator[Chunk]) -> int:
+        store, done = self._store, 0
+        for chunk, unit, outcome in executor.run(chunks):
+            clip, model, spec = unit.clip, self._ids[chunk.model], self._specs[chunk.model]
+            if isinstance(outcome, Record):
+                store.add_explanation(clip.id, model, self._key, outcome)
+            elif isinstance(outcome, Judged):
+                store.add_answers(clip.id, model, self._key, outcome.original, outcome.answers)
+            elif isinstance(outcome, LeftOut):
+                store.add_original(clip.id, model, self._key, outcome.original)
+            else:
+                store.add_failure(self._key, self._stage, clip.path, spec, outcome.reason)
+                self._reporter.note(f"failed: {self._stage} {clip.path} {spec}: {outcome.reason}")
+            done += not isinstance(outcome, (Failed, LeftOut))
+            self._reporter.advance(1, self._name(chunk.model))
+        return done
+
+    def _begin(self, totals: dict[int, int]) -> None:
+        for model, total in totals.items():
+            if total:
+                self._reporter.stage(self._name(model), total)
+
+    def _name(self, model: int) -> str:
+        return f"{self._stage} {self._specs[model]}"
+
+
+def _register(plan: Plan, store: Store, key: str, reporter: Reporter) -> list[tuple[Source, Recording]]:
+    """Know every recording's clip; one that cannot be read becomes a failed row."""
+    rate, seconds = plan.sample_rate, plan.study.seconds
+    known, failed = store.known_files(rate, seconds), {path for path, _ in store.failed(key, "read")}
+    found: dict[str, tuple[Source, Recording]] = {}
+    same: list[tuple[int, Recording]] = []
+    reporter.stage("read clips", len(plan.recordings))
+    for recording in plan.recordings:
+        path = os.path.abspath(recording.path)
+        stamp = Stamp.of(path, rate, seconds)
+        try:
+            row, clip = known.get(stamp) if stamp else None, None
+            if row is None:  # new, or changed
+                clip = audio.read(path, rate, seconds)
                 if clip.silent:
                     raise ConfigError("silence, nothing in it can be a cause; leave it out")
-                self.ids.setdefault(self._store.add_clip(clip, recording), recording)
-            except EarwitnessError as error:
-                self._store.add_failure(self._key, "read", str(recording.path), "", str(error))
-            reporter.advance()
-
-    def read(self, recording: Recording) -> Clip:
-        """The clip at the study's rate and length."""
-        return audio.read(recording.path, self._plan.sample_rate, self._plan.study.seconds)
-
-
-def _explain(
-    plan: Plan, store: Store, key: str, clips: _Clips, classifier: Classifier, model_id: int, reporter: Reporter
-) -> int:
-    """Explain one model on the clips that lack it; how many were done."""
-    settings, spec = plan.settings, classifier.model.spec
-    done, failed = store.explained(key), {clip for clip, model in store.failed(key, "explain") if model == spec}
-    todo = [(i, r) for i, r in clips.ids.items() if (i, model_id) not in done and str(r.path) not in failed]
-    if not todo:
-        return 0
-    reporter.stage(f"explaining {spec}", len(todo))
-    driver = Driver(
-        classifier, batch=plan.study.run.batch, repeats=settings.repeats, side_by_side=SIDE_BY_SIDE,
-        progress=reporter.ask,
-    )  # fmt: skip
-    owner: dict[int, tuple[int, Recording]] = {}
-
-    def jobs() -> Iterator[Any]:
-        for clip_id, recording in todo:
-            job = make_job(clips.read(recording), settings)
-            owner[id(job)] = (clip_id, recording)
-            yield job
-
-    count = 0
-    for job in driver.run(jobs()):
-        clip_id, recording = owner.pop(id(job))
-        try:
-            if job.error is not None:
-                raise job.error
-            store.add_explanation(clip_id, model_id, key, finish(job, driver, settings))
-            count += 1
-        except Exception as error:
-            _pass_on(error)
-            store.add_failure(key, "explain", str(recording.path), spec, _reason(error))
+            sha256 = clip.sha256 if clip else row[1] if row else ""
+            if sha256 in found:
+                reporter.note(f"left out {path}: the same recording as {found[sha256][0].path}")
+            elif clip is not None:
+                found[sha256] = Source(store.add_clip(clip, recording), path, sha256, len(clip)), recording
+            elif row is not None:
+                same.append((row[0], recording))
+                found[sha256] = Source(row[0], path, sha256, row[2]), recording
+            if clip is not None and stamp is not None:
+                store.add_file(stamp, found[sha256][0].id)
+            if path in failed:
+                store.forget_failures(key, [("read", path, "")])
+        except EarwitnessError as error:
+            if isinstance(error, StoreError):
+                raise
+            store.add_failure(key, "read", path, "", str(error))
+            reporter.note(f"failed: read {path}: {error}")
         reporter.advance()
-    return count
+    store.describe_clips(same)
+    return list(found.values())
 
 
-def _judge(
-    plan: Plan, store: Store, key: str, clips: _Clips, classifiers: list[Classifier], ids: list[int], reporter: Reporter
-) -> int:
-    """Ask every model about every signal it has not judged yet; how many (clip, model) units were done."""
-    failed = store.failed(key, "judge")
-    todo = [
-        (clip_id, recording, [
-            (classifier, model_id)
-            for classifier, model_id in zip(classifiers, ids, strict=True)
-            if (str(recording.path), classifier.model.spec) not in failed
-            and (not store.has_original(clip_id, model_id, key) or store.unanswered(clip_id, model_id, key))
-        ])
-        for clip_id, recording in clips.ids.items()
-    ]  # fmt: skip
-    units = sum(len(judges) for _, _, judges in todo)
-    if not units:
-        return 0
-    reporter.stage("judging signals", units)
-    count = 0
-    for clip_id, recording, judges in todo:
-        if not judges:
-            continue
-        spectrum = Spectrum(clips.read(recording), plan.settings.variables)
-        for classifier, model_id in judges:
-            driver = Driver(classifier, batch=plan.study.run.batch, repeats=plan.settings.repeats)
-            try:
-                subsets = store.unanswered(clip_id, model_id, key)
-                masks = np.stack([np.ones(spectrum.size, dtype=bool), *(subset.mask for subset in subsets)])
-                answers = driver.evaluate(spectrum, masks)
-                judged = {subset.id: answer for subset, answer in zip(subsets, answers[1:], strict=True)}
-                store.add_answers(clip_id, model_id, key, answers[0], judged)
-                reporter.ask(len(masks))
-                count += 1
-            except Exception as error:
-                _pass_on(error)
-                store.add_failure(key, "judge", str(recording.path), classifier.model.spec, _reason(error))
-            reporter.advance()
-    return count
+def _say_what_changed(plan: Plan, store: Store, key: str, reporter: Reporter) -> None:
+    """What in the study is another than when it was last run, if that makes its work anew."""
+    before = store.meta().get("settings")
+    if before in (None, key):
+        return
+    old, old_labels = store.settings(before)
+    new = asdict(plan.settings)
+    changes = [f"{name} {old.get(name)} → {value}" for name, value in new.items() if old.get(name) != value]
+    if old_labels != plan.alignment.labels:
+        changes.append(f"shared labels {', '.join(old_labels)} → {', '.join(plan.alignment.labels)}")
+    if not changes:
+        changes.append(f"only_correct {not plan.study.only_correct} → {plan.study.only_correct}")
+    kept = len(store.explained(key))
+    reporter.say(
+        f"changed since the last run: {'; '.join(changes)}. Explanations and judgements are made anew"
+        + (f" ({kept} explanations with these settings are there from before)" if kept else "")
+    )
+
+
+def _forget_stale_failures(
+    plan: Plan, store: Store, key: str, ids: Sequence[int], clips: Sequence[tuple[Source, Recording]]
+) -> None:
+    """Failures of clips and models that are no longer in the study, or are others under the same name."""
+    listed = {os.path.abspath(recording.path) for recording in plan.recordings}
+    usable = {clip.path for clip, _ in clips}
+    before = set(store.planned_models(key))
+    same = {model.spec for model, id in zip(plan.models, ids, strict=True) if not before or id in before}
+    stale = [("read", clip, model) for clip, model in store.failed(key, "read") if clip not in listed]
+    for stage in ("explain", "judge"):
+        failed = store.failed(key, stage)
+        stale += [(stage, clip, model) for clip, model in failed if clip not in usable or model not in same]
+    store.forget_failures(key, stale)
+
+
+class _Described(Model):
+    """What is known of a model that other processes load."""
+
+    def __init__(self, model: Model) -> None:
+        self.spec, self.labels, self.sample_rate = model.spec, model.labels, model.sample_rate
+        self.fingerprint, self.parameters, self.backend = model.fingerprint, model.parameters, model.backend
+        self.architecture, self.notes = model.architecture, model.notes
+        self.deterministic, self.differentiable = model.deterministic, model.differentiable
+
+    def logits(self, waveforms: Tensor) -> Tensor:
+        """See :meth:`Model.logits`."""
+        raise ModelError(f"{self.spec}: its work is done by other processes; plan with one local worker to ask it here")
+
+
+def _open(spec: str, study: Study) -> Model:
+    if not study.run.elsewhere:
+        return open_model(spec, study.run.device)
+    if study.run.executor == "local":
+        choose_device(study.run.device)  # refused here, not by each worker
+    return _Described(open_model(spec, "cpu"))
 
 
 def _list(section: DataSection, folder: Path, reporter: Reporter) -> list[Recording]:
@@ -251,13 +373,3 @@ def localise(spec: str, folder: Path) -> str:
     if scheme != "builtin" and path and (folder / path).exists():
         return f"{scheme}:{folder / path}{colon}{attribute}"
     return spec
-
-
-def _pass_on(error: Exception) -> None:
-    """A store that cannot be written ends the run; anything else is the unit's own failure."""
-    if isinstance(error, StoreError):
-        raise error
-
-
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, EarwitnessError) else repr(error)

@@ -7,17 +7,16 @@ A unit of work is one transaction.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -29,10 +28,11 @@ from ..errors import StoreError
 from ..explain import Explanation, Part, SearchSettings, Subset
 from ..models import Model
 from ..spectrum import Mask, from_runs
+from .lock import Lock
 
 Log = NDArray[np.float32]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 -- what a study asked for: search settings and aligned labels; its key is their hash
@@ -75,6 +75,16 @@ CREATE TABLE results (
 CREATE TABLE options (
   settings TEXT NOT NULL, analysis TEXT NOT NULL, key TEXT NOT NULL, options TEXT NOT NULL, used INTEGER NOT NULL,
   PRIMARY KEY (settings, analysis, key)) WITHOUT ROWID;
+-- of what a study is made, by its settings: the models in the study's order, the clips
+CREATE TABLE planned_models (
+  settings TEXT NOT NULL, position INTEGER NOT NULL, model INTEGER NOT NULL, PRIMARY KEY (settings, position))
+  WITHOUT ROWID;
+CREATE TABLE planned_clips (
+  settings TEXT NOT NULL, clip INTEGER NOT NULL, PRIMARY KEY (settings, clip)) WITHOUT ROWID;
+-- files read before, so that an unchanged one need not be read again to know its clip
+CREATE TABLE files (
+  path TEXT NOT NULL, sample_rate INTEGER NOT NULL, seconds REAL NOT NULL, bytes INTEGER NOT NULL,
+  modified INTEGER NOT NULL, clip INTEGER NOT NULL, PRIMARY KEY (path, sample_rate, seconds)) WITHOUT ROWID;
 """
 #: what brings a store of the version to the next one
 MIGRATIONS = {
@@ -87,18 +97,99 @@ CREATE TABLE options (
   settings TEXT NOT NULL, analysis TEXT NOT NULL, key TEXT NOT NULL, options TEXT NOT NULL, used INTEGER NOT NULL,
   PRIMARY KEY (settings, analysis, key)) WITHOUT ROWID;
 """,
+    2: """
+CREATE TABLE planned_models (
+  settings TEXT NOT NULL, position INTEGER NOT NULL, model INTEGER NOT NULL, PRIMARY KEY (settings, position))
+  WITHOUT ROWID;
+CREATE TABLE planned_clips (
+  settings TEXT NOT NULL, clip INTEGER NOT NULL, PRIMARY KEY (settings, clip)) WITHOUT ROWID;
+CREATE TABLE files (
+  path TEXT NOT NULL, sample_rate INTEGER NOT NULL, seconds REAL NOT NULL, bytes INTEGER NOT NULL,
+  modified INTEGER NOT NULL, clip INTEGER NOT NULL, PRIMARY KEY (path, sample_rate, seconds)) WITHOUT ROWID;
+INSERT INTO planned_models
+  SELECT json_extract(s.value, '$'), m.key, m.value FROM meta s, meta i, json_each(i.value) m
+  WHERE s.key = 'settings' AND i.key = 'models';
+INSERT INTO planned_clips SELECT DISTINCT settings, clip FROM originals;
+""",
 }
 
 
-@dataclass(frozen=True)
-class StoredSubset:
-    """A set read back from the store."""
+class Stamp(NamedTuple):
+    """A file as it was when it was read: by what one sees that it has not changed since.
 
-    id: int
-    kind: str
-    draw: int
-    model: int
-    mask: Mask
+    Attributes
+    ----------
+    path : str
+        Absolute.
+    sample_rate : int
+        Hz; what the clip was made with.
+    seconds : float
+        What the clip was made with; 0 for its own duration.
+    bytes : int
+        Size of the file.
+    modified : int
+        When it was last changed, in nanoseconds.
+    """
+
+    path: str
+    sample_rate: int
+    seconds: float
+    bytes: int
+    modified: int
+
+    @classmethod
+    def of(cls, path: str, sample_rate: int, seconds: float | None) -> Stamp | None:
+        """The stamp of a file; None if it cannot be had."""
+        try:
+            stat = os.stat(path)
+        except OSError:
+            return None
+        return cls(path, sample_rate, seconds or 0.0, stat.st_size, stat.st_mtime_ns)
+
+
+#: signals a clip of the study, by clip, still to be grouped
+_SIGNALS = """
+SELECT e.clip, count(*) AS signals FROM explanations e
+JOIN planned_models p ON p.settings = e.settings AND p.model = e.model
+JOIN subsets s ON s.explanation = e.id WHERE e.settings = ?1 AND s.mask IS NOT NULL"""
+
+
+@dataclass(frozen=True)
+class Record:
+    """An explanation as the rows of the store: what a worker sends to the one writer.
+
+    Attributes
+    ----------
+    size, queries : int
+        Number of variables; questions asked.
+    seconds : float
+    why : str
+    responsibility : bytes or None
+        zlib of float32 little endian [size].
+    original : bytes
+        The model's answer to the clip, see :func:`pack`.
+    subsets : tuple of tuple
+        Kind, draw, and the other columns of ``subsets`` from ``mask`` to ``why``.
+    """
+
+    size: int
+    queries: int
+    seconds: float
+    why: str
+    responsibility: bytes | None
+    original: bytes
+    subsets: tuple[tuple[Any, ...], ...]
+
+    @classmethod
+    def of(cls, explanation: Explanation) -> Record:
+        """The rows of an explanation."""
+        size, responsibility = explanation.spectrum.size, explanation.responsibility
+        packed = None if responsibility is None else zlib.compress(responsibility.astype("<f4").tobytes())
+        subsets = tuple((kind, draw, *_part_row(part, size)) for kind, draw, part in explanation.parts())
+        return cls(
+            size, explanation.queries, explanation.seconds, explanation.why, packed,
+            pack(explanation.log_probabilities), subsets,
+        )  # fmt: skip
 
 
 class Store:
@@ -117,22 +208,21 @@ class Store:
     """
 
     def __init__(self, path: str | Path, *, write: bool = False) -> None:
-        self.path = Path(path)
-        self._lock: IO[str] | None = None
+        self.path, self._write = Path(path), write
+        self._lock: Lock | None = None
         if not write and not self.path.is_file():
             raise StoreError(f"{self.path}: no such store; make one with: earwitness study run STUDY.toml")
         try:
             if write:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._take_lock()
-            mode = "rwc" if write else "ro"
-            uri = f"file:{_quote(self.path)}?mode={mode}"
-            self._db = sqlite3.connect(uri, uri=True, isolation_level=None)
-            self._db.execute("PRAGMA foreign_keys = ON")
-            self._prepare(write)
+                self._lock = Lock(self.path)
+            self._db = self._connect()
+            self._prepare()
         except (sqlite3.Error, OSError) as error:
             self._release()
-            raise StoreError(f"{self.path}: not usable as a store ({error}); check the path and its rights") from None
+            raise StoreError(
+                f"{self.path}: not usable as a store ({error}); check the path and its rights, or restore a copy"
+            ) from None
         except StoreError:
             self._release()
             raise
@@ -145,6 +235,10 @@ class Store:
 
     def close(self) -> None:
         """Close the file and free the lock."""
+        if self._write:
+            # one plain file, that can be read where nothing can be written beside it; not while others read it
+            with suppress(sqlite3.Error):
+                self._db.execute("PRAGMA journal_mode = DELETE")
         self._db.close()
         self._release()
 
@@ -156,10 +250,11 @@ class Store:
             rows = [(key, json.dumps(value)) for key, value in values.items()]
             self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
 
-    def add_settings(self, settings: SearchSettings, labels: tuple[str, ...]) -> str:
-        """Note search settings and aligned labels; their key."""
+    def add_settings(self, settings: SearchSettings, labels: tuple[str, ...], only_correct: bool = False) -> str:
+        """Note search settings and aligned labels; the key of all that decides what is explained, and how."""
         search, names = json.dumps(asdict(settings), sort_keys=True), json.dumps(labels)
-        key = blake2b(f"{search}\n{names}".encode(), digest_size=12).hexdigest()
+        content = f"{search}\n{names}" + ("\nonly correct" if only_correct else "")
+        key = blake2b(content.encode(), digest_size=12).hexdigest()
         with self.transaction():
             self._db.execute("INSERT OR IGNORE INTO settings VALUES (?, ?, ?)", (key, search, names))
         return key
@@ -176,43 +271,66 @@ class Store:
         return self._id("SELECT id FROM models WHERE fingerprint = ?", model.fingerprint)
 
     def add_clip(self, clip: Clip, recording: Recording) -> int:
-        """Note a clip; its row id."""
+        """Note a clip, and what is said of it now; its row id."""
         sha256, path = clip.sha256, os.path.abspath(clip.path)
         with self.transaction():
             self._db.execute(
-                "INSERT OR IGNORE INTO clips (sha256, path, label, grp, split, dataset, sample_rate, samples, fitted)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO clips (sha256, path, label, grp, split, dataset, sample_rate, samples, fitted)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET path = excluded.path,"
+                " label = excluded.label, grp = excluded.grp, split = excluded.split, dataset = excluded.dataset",
                 (sha256, path, recording.label, recording.group, recording.split, recording.dataset,
                  clip.sample_rate, len(clip), clip.fitted),
             )  # fmt: skip
         return self._id("SELECT id FROM clips WHERE sha256 = ?", sha256)
 
-    def add_explanation(self, clip: int, model: int, settings: str, explanation: Explanation) -> None:
+    def add_file(self, stamp: Stamp, clip: int) -> None:
+        """Note which clip a file holds."""
+        with self.transaction():
+            self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", (*stamp, clip))
+
+    def describe_clips(self, rows: Iterable[tuple[int, Recording]]) -> None:
+        """Bring up to date what is said of clips that are noted already."""
+        with self.transaction():
+            self._db.executemany(
+                "UPDATE clips SET path = ?, label = ?, grp = ?, split = ?, dataset = ? WHERE id = ?",
+                [(os.path.abspath(r.path), r.label, r.group, r.split, r.dataset, clip) for clip, r in rows],
+            )
+
+    def set_plan(self, settings: str, models: Sequence[int], clips: Iterable[int]) -> None:
+        """Note of which models (in this order) and clips the study is made; tables are of these alone."""
+        with self.transaction():
+            self._db.execute("DELETE FROM planned_models WHERE settings = ?", (settings,))
+            self._db.execute("DELETE FROM planned_clips WHERE settings = ?", (settings,))
+            models_rows = [(settings, position, model) for position, model in enumerate(models)]
+            self._db.executemany("INSERT INTO planned_models VALUES (?, ?, ?)", models_rows)
+            self._db.executemany("INSERT INTO planned_clips VALUES (?, ?)", ((settings, clip) for clip in clips))
+
+    def add_explanation(self, clip: int, model: int, settings: str, explanation: Explanation | Record) -> None:
         """Store an explanation with all its subsets."""
-        responsibility = explanation.responsibility
-        packed = None if responsibility is None else zlib.compress(responsibility.astype("<f4").tobytes())
+        record = explanation if isinstance(explanation, Record) else Record.of(explanation)
         with self.transaction():
             cursor = self._db.execute(
                 "INSERT INTO explanations (clip, model, settings, size, queries, seconds, why, responsibility)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (clip, model, settings, explanation.spectrum.size, explanation.queries, explanation.seconds,
-                 explanation.why, packed),
+                (clip, model, settings, record.size, record.queries, record.seconds, record.why,
+                 record.responsibility),
             )  # fmt: skip
-            rows = [
-                (cursor.lastrowid, kind, draw, *_part_row(part, explanation.spectrum.size))
-                for kind, draw, part in explanation.parts()
-            ]
             self._db.executemany(
                 "INSERT INTO subsets (explanation, kind, draw, mask, size, energy, certificate, groups, queries,"
                 " log_probabilities, why) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                rows,
+                [(cursor.lastrowid, *row) for row in record.subsets],
             )
-            self._original(clip, model, settings, explanation.log_probabilities)
+            self._original(clip, model, settings, record.original)
+
+    def add_original(self, clip: int, model: int, settings: str, original: Log) -> None:
+        """Store what a model says to a clip itself."""
+        with self.transaction():
+            self._original(clip, model, settings, pack(original))
 
     def add_answers(self, clip: int, model: int, settings: str, original: Log, answers: dict[int, Log]) -> None:
         """Store what a model says to a clip and to subsets of it (by subset id)."""
         with self.transaction():
-            self._original(clip, model, settings, original)
+            self._original(clip, model, settings, pack(original))
             rows = [(subset, model, pack(answer)) for subset, answer in answers.items()]
             self._db.executemany("INSERT OR REPLACE INTO transfers VALUES (?, ?, ?)", rows)
 
@@ -225,7 +343,15 @@ class Store:
     def clear_failures(self, settings: str) -> None:
         """Forget failures, so that they are tried again."""
         with self.transaction():
-            self._db.execute("DELETE FROM failures WHERE settings IN (?, '')", (settings,))
+            self._db.execute("DELETE FROM failures WHERE settings = ?", (settings,))
+
+    def forget_failures(self, settings: str, units: Iterable[tuple[str, str, str]]) -> None:
+        """Forget the failures of these units (stage, clip, model)."""
+        with self.transaction():
+            self._db.executemany(
+                "DELETE FROM failures WHERE settings = ? AND stage = ? AND clip = ? AND model = ?",
+                [(settings, *unit) for unit in units],
+            )
 
     def add_results(
         self, settings: str, analysis: str, options: Mapping[str, Any], unit: str,
@@ -285,29 +411,74 @@ class Store:
         """The facts noted about the study."""
         return {key: json.loads(value) for key, value in self._db.execute("SELECT key, value FROM meta")}
 
+    def settings(self, key: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Search settings and aligned labels by their key."""
+        search, labels = self._db.execute("SELECT search, labels FROM settings WHERE key = ?", (key,)).fetchone()
+        return json.loads(search), tuple(json.loads(labels))
+
     def explained(self, settings: str) -> set[tuple[int, int]]:
         """(clip, model) pairs that have an explanation."""
         return set(self._db.execute("SELECT clip, model FROM explanations WHERE settings = ?", (settings,)))
 
     def failed(self, settings: str, stage: str) -> set[tuple[str, str]]:
         """(clip, model) pairs of a stage that failed."""
-        query = "SELECT clip, model FROM failures WHERE settings IN (?, '') AND stage = ?"
+        query = "SELECT clip, model FROM failures WHERE settings = ? AND stage = ?"
         return set(self._db.execute(query, (settings, stage)))
 
-    def unanswered(self, clip: int, model: int, settings: str) -> list[StoredSubset]:
-        """Subsets of a clip that a model has not judged yet."""
-        query = (
-            "SELECT s.id, s.kind, s.draw, e.model, s.mask, e.size FROM subsets s JOIN explanations e"
-            " ON e.id = s.explanation LEFT JOIN transfers t ON t.subset = s.id AND t.model = ?"
-            " WHERE e.clip = ? AND e.settings = ? AND s.mask IS NOT NULL AND t.subset IS NULL ORDER BY s.id"
-        )
-        rows = self._db.execute(query, (model, clip, settings))
-        return [StoredSubset(i, kind, draw, m, unpack_mask(mask, size)) for i, kind, draw, m, mask, size in rows]
+    def count_failures(self, settings: str) -> int:
+        """How many failed rows there are."""
+        return int(self._db.execute("SELECT count(*) FROM failures WHERE settings = ?", (settings,)).fetchone()[0])
 
-    def has_original(self, clip: int, model: int, settings: str) -> bool:
-        """Whether a model's answer to the clip itself is stored."""
-        query = "SELECT 1 FROM originals WHERE settings = ? AND clip = ? AND model = ?"
-        return self._db.execute(query, (settings, clip, model)).fetchone() is not None
+    def planned_models(self, settings: str) -> list[int]:
+        """Ids of the models the study is made of, in its order."""
+        query = "SELECT model FROM planned_models WHERE settings = ? ORDER BY position"
+        return [model for (model,) in self._db.execute(query, (settings,))]
+
+    def known_files(self, sample_rate: int, seconds: float | None) -> dict[Stamp, tuple[int, str, int]]:
+        """Clips of files read before by stamp: row id, hash, number of samples."""
+        query = (
+            "SELECT f.path, f.sample_rate, f.seconds, f.bytes, f.modified, c.id, c.sha256, c.samples FROM files f"
+            " JOIN clips c ON c.id = f.clip WHERE f.sample_rate = ? AND f.seconds = ?"
+        )
+        rows = self._db.execute(query, (sample_rate, seconds or 0.0))
+        return {Stamp(*row[:5]): row[5:] for row in rows}
+
+    def tops(self, settings: str) -> dict[tuple[int, int], int]:
+        """By (clip, model): the index of the model's answer to the clip itself."""
+        query = "SELECT clip, model, log_probabilities FROM originals WHERE settings = ?"
+        return {(clip, model): int(unpack(blob).argmax()) for clip, model, blob in self._db.execute(query, (settings,))}
+
+    def unjudged(self, settings: str) -> dict[int, list[int]]:
+        """By model: the clips to which, or to a signal of which, it has not answered yet."""
+        query = f"""
+            WITH asked AS ({_SIGNALS} GROUP BY clip),
+            answered AS (
+              SELECT e.clip, t.model, count(*) AS signals FROM explanations e
+              JOIN planned_models p ON p.settings = e.settings AND p.model = e.model
+              JOIN subsets s ON s.explanation = e.id JOIN transfers t ON t.subset = s.id
+              WHERE e.settings = ?1 AND s.mask IS NOT NULL GROUP BY e.clip, t.model)
+            SELECT m.model, c.clip FROM planned_models m JOIN planned_clips c ON c.settings = m.settings
+            LEFT JOIN asked ON asked.clip = c.clip
+            LEFT JOIN answered ON answered.clip = c.clip AND answered.model = m.model
+            LEFT JOIN originals o ON o.settings = m.settings AND o.clip = c.clip AND o.model = m.model
+            WHERE m.settings = ?1 AND (o.clip IS NULL OR coalesce(answered.signals, 0) < coalesce(asked.signals, 0))
+            ORDER BY m.position, c.clip"""  # noqa: S608 - constants
+        found: dict[int, list[int]] = {}
+        for model, clip in self._db.execute(query, (settings,)):
+            found.setdefault(model, []).append(clip)
+        return found
+
+    def unanswered(self, clip: int, model: int, settings: str) -> tuple[int, list[tuple[int, bytes]]]:
+        """Signals of a clip that a model has not judged yet: number of variables; ids and packed masks."""
+        query = (
+            "SELECT e.size, s.id, s.mask FROM explanations e"
+            " JOIN planned_models p ON p.settings = e.settings AND p.model = e.model"
+            " JOIN subsets s ON e.id = s.explanation LEFT JOIN transfers t ON t.subset = s.id AND t.model = ?"
+            " WHERE e.clip = ? AND e.settings = ? AND s.mask IS NOT NULL AND t.subset IS NULL"
+            " ORDER BY p.position, s.kind, s.draw"
+        )
+        rows = self._db.execute(query, (model, clip, settings)).fetchall()
+        return (rows[0][0] if rows else 0), [(id, mask) for _, id, mask in rows]
 
     def mask(self, subset: int) -> Mask:
         """The mask of a subset, bool [size]."""
@@ -362,23 +533,46 @@ class Store:
 
     def frame(self, query: str, parameters: tuple[Any, ...] = ()) -> pl.DataFrame:
         """The rows of a query as a polars frame."""
-        cursor = self._db.execute(query, parameters)
-        names = [column[0] for column in cursor.description]
-        return pl.DataFrame(cursor.fetchall(), schema=names, orient="row", infer_schema_length=None)
+        try:
+            cursor = self._db.execute(query, parameters)
+            names, rows = [column[0] for column in cursor.description], cursor.fetchall()
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"{self.path}: cannot be read ({error}); restore a copy of it") from error
+        return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
 
     # --- inside ---------------------------------------------------------------------------------------------
 
-    def _original(self, clip: int, model: int, settings: str, answer: Log) -> None:
-        row = (clip, model, settings, pack(answer))
+    def _original(self, clip: int, model: int, settings: str, answer: bytes) -> None:
+        row = (clip, model, settings, answer)
         self._db.execute("INSERT OR IGNORE INTO originals VALUES (?, ?, ?, ?)", row)
 
     def _id(self, query: str, key: str) -> int:
         return int(self._db.execute(query, (key,)).fetchone()[0])
 
-    def _prepare(self, write: bool) -> None:
+    def _connect(self) -> sqlite3.Connection:
+        mode = "mode=rwc" if self._write else "mode=ro"
+        try:
+            return self._open(mode)
+        except sqlite3.OperationalError:
+            # a store left by a writer that was killed wants files beside it, which a read-only place does not give
+            if self._write or self.path.with_name(self.path.name + "-wal").exists():
+                raise
+            return self._open("immutable=1")
+
+    def _open(self, mode: str) -> sqlite3.Connection:
+        db = sqlite3.connect(f"file:{_quote(self.path)}?{mode}", uri=True, isolation_level=None)
+        try:
+            db.execute("PRAGMA foreign_keys = ON")
+            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error:
+            db.close()
+            raise
+        return db
+
+    def _prepare(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         fresh = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-        if fresh and write:
+        if fresh and self._write:
             self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         elif version == 0:
             raise StoreError(f"{self.path}: a database but no Earwitness store; choose another path")
@@ -387,31 +581,28 @@ class Store:
                 f"{self.path}: schema {version}, this version reads up to {SCHEMA_VERSION}; update earwitness"
             )
         elif 0 < version < SCHEMA_VERSION:
-            if not write:
+            if not self._write:
                 raise StoreError(
                     f"{self.path}: schema {version} of an older version; bring it up to date with study run"
                 )
             for old in range(version, SCHEMA_VERSION):
                 self._db.executescript(f"BEGIN; {MIGRATIONS[old]} PRAGMA user_version = {old + 1}; COMMIT;")
-        if write:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
+        if self._write:
+            self._keep_safe()
 
-    def _take_lock(self) -> None:
-        self._lock = open(self.path.with_name(self.path.name + ".lock"), "a+")  # noqa: SIM115 - held while open
+    def _keep_safe(self) -> None:
+        """Write-ahead log where the file system has what that needs (network drives do not)."""
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.seek(0)
-            other = self._lock.read().strip() or "unknown"
-            raise StoreError(f"{self.path}: process {other} is writing to it; wait for it or stop it") from None
-        self._lock.truncate(0)
-        self._lock.write(str(os.getpid()))
-        self._lock.flush()
+            mode = self._db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if "readonly" in str(error):
+                raise
+            mode = self._db.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
+        self._db.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' else 'FULL'}")
 
     def _release(self) -> None:
         if self._lock:
-            self._lock.close()
+            self._lock.free()
             self._lock = None
 
 

@@ -1,0 +1,131 @@
+"""Executor ``local``: in this process, or in several on this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+import torch
+
+from ...models import Model
+from .pool import Executor, Finished, Handle, Lost, Pool, Progress, Ready, Say
+from .work import Asked, Chunk, Done, Event, Failed, NoRoom, Outcome, Setup, Unit, Worker
+
+#: seconds a worker gets to end by itself
+PATIENCE = 5.0
+
+
+class Here(Executor):
+    """This process, with models that are loaded already."""
+
+    def __init__(self, setup: Setup, models: tuple[Model, ...], progress: Progress, say: Say) -> None:
+        super().__init__(progress, say)
+        self._model = 0
+        self._worker = Worker(setup, lambda questions: progress(self._model, questions), models)
+
+    def run(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Unit, Outcome]]:
+        """See :class:`Executor`."""
+        for chunk in chunks:
+            self._model, left = chunk.model, dict(enumerate(chunk.units))
+            for event in self._worker.work(chunk):
+                if isinstance(event, Done):
+                    yield chunk, left.pop(event.index), event.outcome
+                elif isinstance(event, NoRoom):
+                    yield from ((chunk, unit, Failed(event.reason)) for unit in left.values())
+
+
+class Processes(Pool):
+    """Several processes on this machine, the threads of the machine divided among them."""
+
+    def __init__(self, setup: Setup, workers: int, progress: Progress, say: Say) -> None:
+        super().__init__(workers, progress, say)
+        threads = setup.threads or max(1, torch.get_num_threads() // workers)
+        self._setup = replace(setup, threads=threads)
+
+    def start(self) -> Handle:
+        """See :class:`Pool`."""
+        # a forked copy of a process with threads or a GPU may hang: spawn
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=serve, args=(theirs, self._setup), daemon=True)
+        process.start()
+        theirs.close()
+        return Process(process=process, connection=ours)
+
+    def wait(self, handles: Sequence[Handle]) -> list[tuple[Handle, Event | Ready | Finished | Lost]]:
+        """See :class:`Pool`."""
+        by_connection: dict[Any, Process] = {h.connection: h for h in handles if isinstance(h, Process)}
+        return [(by_connection[one], by_connection[one].hear()) for one in wait(list(by_connection))]
+
+
+@dataclass(eq=False, kw_only=True)
+class Process(Handle):
+    """A worker process and the pipe to it."""
+
+    process: SpawnProcess
+    connection: Connection
+
+    def hear(self) -> Event | Ready | Finished | Lost:
+        """What it says next."""
+        try:
+            event: Event | Ready | Finished = self.connection.recv()
+        except (EOFError, OSError):
+            self.process.join(PATIENCE)
+            return Lost(f"process {self.process.pid}, exit code {self.process.exitcode}")
+        return event
+
+    def send(self, chunk: Chunk) -> None:
+        """See :class:`Handle`."""
+        self._tell(chunk)
+
+    def drop(self) -> None:
+        """See :class:`Handle`."""
+        self._tell("drop")
+
+    def stop(self) -> None:
+        """See :class:`Handle`."""
+        self.connection.close()
+        self.process.terminate()
+        self.process.join(PATIENCE)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        self.process.close()
+
+    def _tell(self, message: object) -> None:
+        with suppress(OSError):  # it is dead: the next thing heard of it says so
+            self.connection.send(message)
+
+
+def serve(connection: Connection, setup: Setup) -> None:
+    """The life of a worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who is interrupted ends the workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    worker = Worker(setup, lambda questions: connection.send(Asked(questions)))
+    connection.send(Ready())
+    while True:
+        try:
+            message = connection.recv()
+        except EOFError:
+            return
+        if message == "drop":
+            worker.drop()
+            continue
+        for event in worker.work(message):
+            connection.send(event)
+        connection.send(Finished())
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
