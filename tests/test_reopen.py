@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 from typing import Any
-from typing import Any
 
 import numpy as np
 import pytest

@@ -68,6 +68,8 @@ def fill(store: Store, folder: Path, settings: SearchSettings) -> None:
     key = store.add_settings(settings, LABELS)
     store.set_meta(settings=key, name="Planted <tones>")
     models = [store.add_model(classifier.model) for classifier in classifiers]
+    store.set_plan(key, models, [])
+    rows: list[int] = []
     for seed, (name, loud) in enumerate([("both.wav", (110, 300)), (HOSTILE, (110,)), ("neither.wav", ())]):
         make_clip(folder / name, loud, seed)
         clip = audio.read(folder / name)
@@ -76,11 +78,13 @@ def fill(store: Store, folder: Path, settings: SearchSettings) -> None:
             store.add_explanation(row, model, key, explain(clip, classifier, settings))
         spectrum = Spectrum(clip, settings.variables)
         for classifier, model in zip(classifiers, models, strict=True):
-            subsets = store.unanswered(row, model, key)
-            masks = np.stack([np.ones(spectrum.size, dtype=bool), *(subset.mask for subset in subsets)])
+            _, subsets = store.unanswered(row, model, key)
+            masks = np.stack([np.ones(spectrum.size, dtype=bool), *(store.mask(subset) for subset, _ in subsets)])
             answers = classifier.log_probabilities(spectrum.invert(masks)).numpy()
-            judged = {subset.id: answer for subset, answer in zip(subsets, answers[1:], strict=True)}
+            judged = {subset: answer for (subset, _), answer in zip(subsets, answers[1:], strict=True)}
             store.add_answers(row, model, key, answers[0], judged)
+        rows.append(row)
+    store.set_plan(key, models, rows)
     store.add_failure(key, "read", FAILED, "", "truncated <b>badly</b>")
 
 
@@ -259,6 +263,7 @@ def test_one_model_alone(tmp_path: Path) -> None:
         store.set_meta(settings=key)
         model = store.add_model(classifier.model)
         row = store.add_clip(clip, Recording(tmp_path / "a.wav", None))
+        store.set_plan(key, [model], [row])
         store.add_explanation(row, model, key, explain(clip, classifier, settings))
         page = write_report(store, tmp_path / "report")
     assert "nobody else to convince" in page.read_text(encoding="utf-8")

@@ -26,7 +26,7 @@ from .models import Classifier, Model, align, open_model
 from .report import save_figure, write_report
 from .search import Driver
 from .study.config import Study, load_study, parse_study
-from .study.progress import Bars, Lines, Quiet, Reporter
+from .study.progress import Bars, Lines, Logged, Quiet, Reporter
 from .study.run import Summary
 from .study.run import plan as plan_study
 from .study.run import run as run_plan
@@ -125,11 +125,13 @@ def explain_command(
 @study_app.command(name="run")
 def study_run(
     study_file: Annotated[Path, typer.Argument(metavar="STUDY.toml")],
+    executor: Annotated[str | None, typer.Option(help="local or ray; default: the study's.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes; default: the study's.")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed units again.")] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Plan, run or resume a study; on a finished one it does nothing and says so."""
-    study, folder = load_study(study_file)
+    study, folder = load_study(study_file, executor=executor, workers=workers)
     summary = _run(study, folder, folder / study.store, quiet, retry_failed)
     if not summary.explained and not summary.judged:
         print("nothing to do: the study is finished")
@@ -262,8 +264,9 @@ def to_markdown(table: pl.DataFrame) -> str:
 def _run(study: Study, folder: Path, path: Path, quiet: bool, retry_failed: bool = False) -> Summary:
     with ExitStack() as stack:
         reporter = _reporter(quiet, stack)
+        store = stack.enter_context(Store(path, write=True))  # refused before models are loaded
+        reporter = stack.enter_context(Logged(reporter, path.with_name(path.name + ".log")))
         plan = plan_study(study, folder, reporter)
-        store = stack.enter_context(Store(path, write=True))
         return run_plan(plan, store, reporter, retry_failed=retry_failed)
 
 

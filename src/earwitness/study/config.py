@@ -91,8 +91,14 @@ class Study(_Section):
         return SearchSettings(**self.search.model_dump())
 
 
-def load_study(path: str | Path) -> tuple[Study, Path]:
+def load_study(path: str | Path, **run: Any) -> tuple[Study, Path]:
     """Read and check a study file; also the folder its paths are relative to.
+
+    Parameters
+    ----------
+    path : str or Path
+    **run
+        In place of what the file says under ``[run]``; None leaves that.
 
     Raises
     ------
@@ -106,6 +112,9 @@ def load_study(path: str | Path) -> tuple[Study, Path]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{path}: not readable as TOML ({error})") from None
+    changes = {name: value for name, value in run.items() if value is not None}
+    if changes and isinstance(content.get("run", {}), dict):
+        content["run"] = {**content.get("run", {}), **changes}
     study = parse_study(content, str(path))
     return study, path.resolve().parent
 

@@ -340,10 +340,11 @@ class Store:
             row = (settings, stage, clip, model, reason)
             self._db.execute("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?)", row)
 
-    def clear_failures(self, settings: str) -> None:
-        """Forget failures, so that they are tried again."""
+    def clear_failures(self, settings: str, stage: str | None = None) -> None:
+        """Forget failures (of one stage, where it is named), so that they are tried again."""
         with self.transaction():
-            self._db.execute("DELETE FROM failures WHERE settings = ?", (settings,))
+            query = "DELETE FROM failures WHERE settings = ?1 AND (?2 IS NULL OR stage = ?2)"
+            self._db.execute(query, (settings, stage))
 
     def forget_failures(self, settings: str, units: Iterable[tuple[str, str, str]]) -> None:
         """Forget the failures of these units (stage, clip, model)."""
