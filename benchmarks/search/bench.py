@@ -203,9 +203,9 @@ def run_searches(
     seconds, cpu = time.perf_counter() - start, time.process_time() - start_cpu
     bare = (pass_before + time_pass(subject)) / 2 * sum(job.asked for job in jobs)
     trials, masks = [], []
-    for job, target in zip(jobs, targets, strict=True):
+    for job, spectrum, target in zip(jobs, subject.spectra, targets, strict=True):
         assert job.result is not None
-        trials.append(asdict(check(subject.driver, job.spectrum, property_(target), job.result, job.asked)))
+        trials.append(asdict(check(subject.driver, spectrum, property_(target), job.result, job.asked)))
         masks.append(job.result.mask)
     return {"trials": trials, "seconds": round(seconds, 3), "cpu": round(cpu, 3), "bare_cpu": round(bare, 3)}, masks
 

@@ -291,6 +291,7 @@ def finish(job: Job[Outcome], driver: Driver, settings: SearchSettings) -> Expla
     """Verify what a search found, each set by a forward pass of its own, and make the records."""
     outcome, spectrum = job.result, job.spectrum
     assert outcome is not None
+    assert isinstance(spectrum, Spectrum)
     target = Target.of(outcome.original, settings.delta)
     full = Target(target.label, target.confidence, 1.0)
     wanted: list[tuple[str, Found, int, Target]] = [

@@ -18,9 +18,10 @@ clip, and a signal does not depend on which others were made with it: clip and m
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.fft
@@ -96,6 +97,21 @@ class Domain:
         return self.kind + (":" + separator.join(f"{n:g}" for n in self.numbers) if self.numbers else "")
 
 
+class Signals(Protocol):
+    """What makes signals of masks: all that the driver needs of a :class:`Spectrum`."""
+
+    @property
+    def clip(self) -> Clip:
+        """The clip they are made from."""
+
+    @property
+    def size(self) -> int:
+        """The number of variables a mask ranges over."""
+
+    def invert(self, masks: Mask, device: torch.device | str = "cpu") -> Tensor:
+        """Bool [M, size] → float32 [M, N]."""
+
+
 class Spectrum:
     """One clip in one domain.
 
@@ -143,6 +159,22 @@ class Spectrum:
             return np.asarray(np.fft.rfftfreq(len(self.clip), 1 / self.clip.sample_rate), dtype=np.float64)
         return np.asarray(np.bincount(self._band, weights=bins) / np.bincount(self._band), dtype=np.float64)
 
+    @cached_property
+    def real(self) -> Mask:
+        """Which variables have no phase, bool [size]: bins or cells at DC and Nyquist. (A band always has one.)"""
+        real = np.zeros(self._values.shape, dtype=bool)
+        samples = int(self.domain.numbers[0]) if self._stft else len(self.clip)
+        real[0] = True
+        if samples % 2 == 0:
+            real[-1] = True
+        return np.zeros(self.size, dtype=bool) if self._band is not None else real.reshape(-1)
+
+    @property
+    def centres(self) -> NDArray[np.float64]:
+        """The middle of each frame of an ``stft`` domain, in samples from the clip's start, float64 [frames]."""
+        assert self._stft is not None
+        return np.asarray((np.arange(self._values.shape[1]) + self._stft.p_min) * self._stft.hop, dtype=np.float64)
+
     @property
     def bins(self) -> int:
         """The number of rFFT bins of the whole clip, N//2 + 1."""
@@ -174,6 +206,65 @@ class Spectrum:
         kept = np.where(masks, self._values, self._fill)
         signals = scipy.fft.irfft(kept, len(self.clip), axis=1, overwrite_x=True)
         return torch.from_numpy(np.asarray(signals, dtype=np.float32)).to(device)
+
+    def change(self, gains: NDArray[np.complex128], device: torch.device | str = "cpu") -> Tensor:
+        """Make the signals in which each variable is multiplied by a complex gain.
+
+        Parameters
+        ----------
+        gains : complex128 [M, size]
+            1 leaves a variable as it is, 0 removes it; the angle shifts its phase. Of DC and Nyquist, which are
+            real, only the real part of the product counts.
+        device : torch.device
+            Where the signals are wanted; on a CUDA device the transform runs there.
+
+        Returns
+        -------
+        Tensor, float32 [M, N]
+        """
+        device = torch.device(device)
+        if self._stft is not None:
+            cells = gains.reshape(-1, *self._values.shape) * self._values
+            return torch.from_numpy(self._invert_cells(cells)).to(device)
+        if self._band is not None:
+            gains = gains[:, self._band]
+        if device.type == "cuda":
+            values, _ = self._on(device)
+            signal: Tensor = torch.fft.irfft(torch.from_numpy(gains).to(device) * values, len(self.clip), dim=1).float()
+            return signal
+        signals = scipy.fft.irfft(gains * self._values, len(self.clip), axis=1, overwrite_x=True)
+        return torch.from_numpy(np.asarray(signals, dtype=np.float32)).to(device)
+
+    def sensitivity(self, gradient: NDArray[np.floating]) -> NDArray[np.complex128]:
+        """How a quantity responds to gains on the variables, to first order.
+
+        Parameters
+        ----------
+        gradient : float [N]
+            Of the quantity, by each sample of the clip.
+
+        Returns
+        -------
+        complex128 [size]
+            z: under gains g the quantity changes by Σ Re((g - 1) z). (:meth:`change` is linear, and the gradient by
+            the transform is its adjoint: the transform of the gradient, by the synthesis window where there is one.)
+        """
+        slopes: NDArray[np.float64] = np.asarray(gradient, dtype=np.float64)
+        if self._stft is not None:
+            window, hop = (int(number) for number in self.domain.numbers)
+            synthesis = scipy.signal.ShortTimeFFT(
+                self._stft.dual_win, hop, fs=self.clip.sample_rate, fft_mode="onesided"
+            )
+            transform, samples = synthesis.stft(self._reach(slopes)), window
+        else:
+            transform, samples = scipy.fft.rfft(slopes), len(self.clip)
+        response = self._values * np.conj(transform) / samples
+        response[1 : (samples + 1) // 2] *= 2  # one-sided, as in energy
+        response = response.reshape(-1)
+        if self._band is not None:
+            real, imaginary = (np.bincount(self._band, part, self.size) for part in (response.real, response.imag))
+            response = real + 1j * imaginary
+        return np.asarray(response, dtype=np.complex128)
 
     def to_bins(self, mask: Mask) -> Mask:
         """The rFFT bins (bool [bins]) that a mask over ``rfft`` or band variables keeps.
@@ -224,13 +315,16 @@ class Spectrum:
         return np.pad(samples, (0, short)) if short > 0 else samples
 
     def _invert_stft(self, masks: Mask) -> NDArray[np.float32]:
+        return self._invert_cells(
+            np.where(mask.reshape(self._values.shape), self._values, self._fill) for mask in masks
+        )
+
+    def _invert_cells(self, transforms: Iterable[NDArray[np.complex128]]) -> NDArray[np.float32]:
+        """The signals of short-time transforms, float32 [M, N]."""
         assert self._stft is not None
         length = self._reach(self.clip.samples.astype(np.float64)).size
-        signals = np.empty((len(masks), len(self.clip)), dtype=np.float32)
-        for row, mask in enumerate(masks):
-            kept = np.where(mask.reshape(self._values.shape), self._values, self._fill)
-            signals[row] = self._stft.istft(kept, k1=length)[: len(self.clip)]
-        return signals
+        signals = [self._stft.istft(cells, k1=length)[: len(self.clip)] for cells in transforms]
+        return np.asarray(signals, dtype=np.float32).reshape(-1, len(self.clip))
 
 
 def band_edges(domain: Domain, nyquist: float) -> NDArray[np.float64]:

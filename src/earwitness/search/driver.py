@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError
 from ..models import Classifier
-from ..spectrum import Mask, Spectrum
+from ..spectrum import Mask, Signals
 from .questions import Answer, BudgetSpent, Search
 
 T = TypeVar("T")
@@ -32,7 +32,8 @@ class Job(Generic[T]):
 
     Attributes
     ----------
-    spectrum : Spectrum
+    spectrum : Signals
+        Of the clip: what makes signals of the search's masks.
     search : Search
     budget : int
         Questions it may ask; remembered answers are free.
@@ -47,7 +48,7 @@ class Job(Generic[T]):
         ``time.perf_counter()`` when the job was made.
     """
 
-    spectrum: Spectrum
+    spectrum: Signals
     search: Search[T]
     budget: int
     memory: dict[bytes, Log] = field(default_factory=dict)
@@ -125,13 +126,13 @@ class Driver:
                     else:
                         waiting.append(next_state)
 
-    def evaluate(self, spectrum: Spectrum, masks: Mask) -> Log:
+    def evaluate(self, spectrum: Signals, masks: Mask) -> Log:
         """Answer masks afresh, nothing remembered, in full precision: float32 [M, n] log-probabilities."""
         size = self.batch or choose_batch(len(spectrum.clip), self.classifier.model.device)
         parts = [self._call([(spectrum, masks[i : i + size])], half=False) for i in range(0, len(masks), size)]
         return np.concatenate(parts)
 
-    def original(self, spectrum: Spectrum) -> Log:
+    def original(self, spectrum: Signals) -> Log:
         """The answer to the clip itself: float32 [n] log-probabilities."""
         waveform = torch.tensor(spectrum.clip.samples).to(self.classifier.model.device)
         answer: Log = self._average(waveform[None], half=False)[0]
@@ -192,7 +193,7 @@ class Driver:
         if self.progress:
             self.progress(row * self.repeats)
 
-    def _call(self, parts: list[tuple[Spectrum, Mask]], half: bool) -> Log:
+    def _call(self, parts: list[tuple[Signals, Mask]], half: bool) -> Log:
         device = self.classifier.model.device
         signals = [spectrum.invert(masks, device) for spectrum, masks in parts if len(masks)]
         return self._average(torch.cat(signals) if len(signals) > 1 else signals[0], half)
