@@ -13,20 +13,21 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import polars as pl
 import torch
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from . import __version__, audio, transfer
+from .commands.common import DeviceOption, QuietOption, check_style, make_reporter, make_writable, print_tables
+from .commands.spectral import spectral
 from .errors import ConfigError, EarwitnessError, LabelError
 from .explain import Explanation, SearchSettings, Subset, explain
 from .models import Classifier, Model, align, open_model
 from .report import save_figure, write_report
 from .search import Driver
 from .study.config import Study, load_study, parse_study
-from .study.progress import Bars, Lines, Logged, Quiet, Reporter
+from .study.progress import Logged
 from .study.run import Summary
 from .study.run import plan as plan_study
 from .study.run import run as run_plan
@@ -42,12 +43,12 @@ study_app = typer.Typer(no_args_is_help=True, help="Studies: models x recordings
 models_app = typer.Typer(no_args_is_help=True, help="Models: check that they load and agree.")
 app.add_typer(study_app, name="study")
 app.add_typer(models_app, name="models")
+# the deeper analyses: a file of commands/ each, one name here
+for command in (spectral,):
+    app.command()(command)
 
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 #: click's UsageError, wherever the installed typer keeps it
 _USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
-FORMATS = ("md", "csv", "json")
 
 #: the demo's questions a clip and model: enough for small sets, few enough for minutes on two cores
 DEMO: dict[str, Any] = {
@@ -98,13 +99,13 @@ def explain_command(
     if seconds is not None and seconds <= 0:
         raise ConfigError(f"seconds {seconds}: out of range; use a positive duration")
     if out is not None:
-        _writable(out)
+        make_writable(out)
     audio.read(recording, seconds=seconds)  # a bad recording is refused before a model is loaded
     opened = open_model(model, device)
     clip = audio.read(recording, opened.sample_rate, seconds)
     classifier = Classifier(opened)
     with ExitStack() as stack:
-        reporter = _reporter(quiet or as_json, stack)
+        reporter = make_reporter(quiet or as_json, stack)
         reporter.stage(f"explaining {recording.name}", 1)
         driver = Driver(classifier, repeats=repeats, progress=reporter.ask)
         explanation = explain(clip, classifier, settings, driver=driver)
@@ -166,17 +167,11 @@ def study_tables(
     epsilon: Annotated[float | None, typer.Option(help="Definition 4's ε; default: the study's.")] = None,
 ) -> None:
     """Every table of the study."""
-    if style not in FORMATS:
-        raise ConfigError(f"format {style!r}: use one of {', '.join(FORMATS)}")
+    check_style(style)
     with Store(path) as store:
         level = transfer.check_epsilon(epsilon if epsilon is not None else float(store.meta().get("epsilon", 0.5)))
         tables = transfer.study_tables(store, level)
-    if style == "json":
-        print(json.dumps({name: table.to_dicts() for name, table in tables.items()}, indent=1))
-        return
-    for name, table in tables.items():
-        print(f"# {name}\n" if style == "csv" else f"\n## {name}\n")
-        print(table.write_csv() if style == "csv" else to_markdown(table))
+    print_tables(tables, style)
 
 
 @app.command()
@@ -249,42 +244,13 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def to_markdown(table: pl.DataFrame) -> str:
-    """A frame as a Markdown table, numbers to three decimals."""
-
-    def cell(value: Any) -> str:
-        text = "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
-        return text.replace("|", "\\|").replace("\n", " ")
-
-    rows = [[cell(value) for value in row] for row in table.rows()]
-    lines = [table.columns, ["---"] * len(table.columns), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
 def _run(study: Study, folder: Path, path: Path, quiet: bool, retry_failed: bool = False) -> Summary:
     with ExitStack() as stack:
-        reporter = _reporter(quiet, stack)
+        reporter = make_reporter(quiet, stack)
         store = stack.enter_context(Store(path, write=True))  # refused before models are loaded
         reporter = stack.enter_context(Logged(reporter, path.with_name(path.name + ".log")))
         plan = plan_study(study, folder, reporter)
         return run_plan(plan, store, reporter, retry_failed=retry_failed)
-
-
-def _reporter(quiet: bool, stack: ExitStack) -> Reporter:
-    if quiet:
-        return Quiet()
-    return stack.enter_context(Bars()) if sys.stderr.isatty() else Lines()
-
-
-def _writable(folder: Path) -> None:
-    """Refuse a folder that cannot be written before any work is spent."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".earwitness.tmp"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ConfigError(f"{folder}: cannot be written ({error}); choose another --out") from None
 
 
 def _print_explanation(explanation: Explanation) -> None:

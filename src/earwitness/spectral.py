@@ -178,7 +178,7 @@ def band_energies(signal: Signal, sample_rate: int, edges: Sequence[float]) -> R
     return np.asarray(np.bincount(band[inside], weights=shares[inside], minlength=len(edges) - 1), dtype=np.float64)
 
 
-def compare(first: Sequence[float], second: Sequence[float]) -> Difference | None:
+def compare(first: Sequence[float] | Real, second: Sequence[float] | Real) -> Difference | None:
     """Mann–Whitney's U test with its rank-biserial effect size; ``None`` where a sample is empty.
 
     Examples
