@@ -249,9 +249,12 @@ def replace_bins(clip: Signal, signal: Signal, bins: Mask) -> Signal:
 
 
 def signal_to_noise(clip: Signal, changed: Signal) -> float | None:
-    """10 log₁₀ of the clip's power over that of the change, in dB; ``None`` where nothing changed or was there."""
+    """10 log₁₀ of the clip's power over that of the change, in dB.
+
+    ``None`` where there was nothing, or nothing changed beyond the rounding of float32 samples (140 dB below).
+    """
     noise, power = _power(changed.astype(np.float64) - clip), _power(clip)
-    return None if noise == 0 or power == 0 else float(10 * np.log10(power / noise))
+    return None if power == 0 or noise <= 1e-14 * power else float(10 * np.log10(power / noise))
 
 
 def _power(signal: NDArray[np.floating]) -> float:

@@ -82,14 +82,8 @@ def load_callable(target: str, device: torch.device) -> CallableModel:
     ModelError
         The module, file or attribute is missing, fails on import, or is not of the form above.
     """
-    where, _, attribute = target.rpartition(":")
     spec = f"python:{target}"
-    if not where or not attribute.isidentifier():
-        raise ModelError(f"{spec!r}: use python:MODULE:ATTR or python:FILE.py:ATTR")
-    module = _import(where, spec)
-    if not hasattr(module, attribute):
-        public = [name for name in vars(module) if not name.startswith("_")]
-        raise ModelError(f"{spec}: {where} has no {attribute!r}; it has {', '.join(public[:12])}")
+    module, attribute = find_attribute(target)
     thing = getattr(module, attribute)
     try:
         if not _is_model(thing):
@@ -105,6 +99,25 @@ def load_callable(target: str, device: torch.device) -> CallableModel:
     if isinstance(thing, torch.nn.Module):
         model.device, model.differentiable = device, True
     return model
+
+
+def find_attribute(target: str) -> tuple[ModuleType, str]:
+    """The module of ``MODULE:ATTR`` or ``FILE.py:ATTR``, imported, and the name of what it holds.
+
+    Raises
+    ------
+    ModelError
+        The module, file or attribute is missing, or fails on import.
+    """
+    where, _, attribute = target.rpartition(":")
+    spec = f"python:{target}"
+    if not where or not attribute.isidentifier():
+        raise ModelError(f"{spec!r}: use python:MODULE:ATTR or python:FILE.py:ATTR")
+    module = _import(where, spec)
+    if not hasattr(module, attribute):
+        public = [name for name in vars(module) if not name.startswith("_")]
+        raise ModelError(f"{spec}: {where} has no {attribute!r}; it has {', '.join(public[:12])}")
+    return module, attribute
 
 
 def _is_model(thing: Any) -> bool:

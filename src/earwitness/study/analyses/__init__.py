@@ -55,6 +55,9 @@ class Done:
     units: int = 0
     failures: tuple[str, ...] = field(default=())
 
+    def __add__(self, other: Done) -> Done:
+        return Done(self.units + other.units, self.failures + other.failures)
+
 
 def do_units(
     study: Reopened,

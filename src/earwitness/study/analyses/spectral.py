@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import scipy.stats
 from numpy.typing import NDArray
 
 from ...audio import Clip
 from ...explain import KINDS
 from ...spectral import band_energies, compare, density, mean_density, measure_entropy, octave_edges
+from ...statistics import benjamini_hochberg
 from ..progress import Reporter
 from ..reopen import Reopened
 from . import Done, Rows, Unit, do_units
@@ -101,7 +101,7 @@ def difference_table(rows: pl.DataFrame) -> pl.DataFrame:
     if not found:
         return pl.DataFrame()
     table = pl.DataFrame(found, infer_schema_length=None)
-    adjusted = scipy.stats.false_discovery_control(table["p"].to_numpy())
+    adjusted = benjamini_hochberg(table["p"].to_numpy())
     return table.with_columns(p_adjusted=pl.Series(adjusted)).select(
         "model", "kind", "measure", "first", "second", "n_first", "n_second", "median_first", "median_second", "u",
         "p", "p_adjusted", "effect", "higher",
