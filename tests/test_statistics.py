@@ -180,7 +180,8 @@ def test_bootstrap_is_seeded_and_knows_its_limits() -> None:
     assert (low[0], high[0]) == (again[1][0], again[2][0])
     assert low[0] <= 0.5 <= high[0]
     assert np.isnan([low[1], high[1]]).all()  # one clip says nothing about others
-    assert draw_weights(7, 5).sum(axis=1).tolist() == [7] * 5
+    assert np.concatenate(list(draw_weights(7, 5))).sum(axis=1).tolist() == [7] * 5
+    assert np.isnan(resample(np.empty((0, 2)), np.empty((0, 2)), draws=3)).all()
     with pytest.raises(ConfigError, match="level 95"):
         wilson(1, 2, 95)
 
@@ -194,10 +195,10 @@ def clustered(rng: np.random.Generator, clips: int, signals: int, rate: float) -
 @pytest.mark.parametrize(("clips", "rate"), [(20, 0.6), (60, 0.8), (180, 0.3)])
 def test_bootstrap_intervals_cover(clips: int, rate: float) -> None:
     """95 % intervals hold the truth in 92 to 97 % of 1000 studies with signals of a clip alike."""
-    rng, weights = np.random.default_rng(clips), draw_weights(clips, 1000, clips)
+    rng = np.random.default_rng(clips)
     sums = np.stack([clustered(rng, clips, 10, rate) for _ in range(1000)], axis=1)
     counts = np.full_like(sums, 10)
-    low, high = interval(resample(sums, counts, weights), clips)
+    low, high = interval(resample(sums, counts, draws=1000, seed=clips), clips)
     assert 0.92 <= ((low <= rate) & (rate <= high)).mean() <= 0.97
     # signals taken for independent: the interval would be far too narrow
     low, high = wilson(sums.sum(axis=0), counts.sum(axis=0))
@@ -205,12 +206,12 @@ def test_bootstrap_intervals_cover(clips: int, rate: float) -> None:
 
 
 def test_intervals_of_differences_cover() -> None:
-    rng, weights = np.random.default_rng(5), draw_weights(40, 1000, 5)
+    rng = np.random.default_rng(5)
     first, second = (
         np.stack([clustered(rng, 40, 5, rate) for _ in range(1000)], axis=1) for rate in (0.7, 0.4)
     )  # fmt: skip
     counts = np.full_like(first, 5)
-    replicates = resample(first, counts, weights) - resample(second, counts, weights)
+    replicates = resample(first, counts, draws=1000) - resample(second, counts, draws=1000)
     low, high = interval(replicates, 40)
     assert 0.92 <= ((low <= 0.3) & (high >= 0.3)).mean() <= 0.97
 

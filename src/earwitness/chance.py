@@ -6,7 +6,8 @@ is silence, else what stands in for removed content.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
@@ -73,3 +74,51 @@ def make_rng(*facts: object) -> Rng:
     """A generator that depends on the facts alone: the same null signals whatever was drawn before."""
     digest = blake2b("\n".join(map(str, facts)).encode(), digest_size=16).digest()
     return np.random.default_rng(int.from_bytes(digest, "little"))
+
+
+@dataclass(frozen=True, eq=False)
+class Null:
+    """A null signal.
+
+    Attributes
+    ----------
+    kind : str
+    draw : int
+        Numbers the nulls of a kind within one explanation.
+    parent : int
+        Index of the set that it is the chance baseline of; silence, the same for all, belongs to the first.
+    mask : bool [F]
+    """
+
+    kind: str
+    draw: int
+    parent: int
+    mask: Mask
+
+
+def draw_nulls(
+    masks: Sequence[Mask], energies: NDArray[np.float64], count: int, *facts: object,
+    known: Set[tuple[str, int]] = frozenset(),
+) -> list[Null]:  # fmt: skip
+    """The null signals of the sets of one explanation.
+
+    Parameters
+    ----------
+    masks : sequence of bool [F]
+    energies : float64 [F]
+    count : int
+        Draws a set and kind; 0 draws nothing, silence neither.
+    facts : object
+        What the draws depend on, e.g. the clip's hash, the model's fingerprint and a seed.
+    known : set of (kind, draw)
+        Left out: they are there already. A larger count adds draws and changes none.
+    """
+    nulls = []
+    for kind, draw_mask in NULLS.items():
+        total = count * len(masks) if kind != "silence" else min(count, len(masks), 1)
+        for draw in range(total):
+            parent = draw % len(masks)
+            if (kind, draw) not in known:
+                mask = draw_mask(masks[parent], energies, make_rng(*facts, kind, draw))
+                nulls.append(Null(kind, draw, parent, mask))
+    return nulls

@@ -14,6 +14,7 @@ Psychology 3 (2014).
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,8 @@ Real = NDArray[np.float64]
 
 #: resamples of an interval, and relabellings of a permutation test
 DRAWS = 2000
+#: numbers in memory at once while resampling
+BLOCK = 1 << 22
 #: orders of so few things are tried out, not drawn
 EXACT = 8
 #: numbers that arithmetic may make differ are ties
@@ -139,18 +142,26 @@ def ratio(sums: Real, counts: Real) -> Real:
     return rates
 
 
-def draw_weights(clusters: int, draws: int = DRAWS, seed: int = 0) -> Real:
-    """How often each cluster is in each resample, float64 [draws, clusters]; rows add up to ``clusters``."""
+def draw_weights(clusters: int, draws: int = DRAWS, seed: int = 0) -> Iterator[Real]:
+    """How often each cluster is in each resample: blocks float64 [some draws, clusters] whose rows add up to it.
+
+    Clusters drawn with replacement; the same for the same arguments, so that rates computed apart stay paired.
+    """
     rng = np.random.default_rng(seed)
-    shares = np.full(max(clusters, 1), 1 / max(clusters, 1))
-    return rng.multinomial(clusters, shares, size=draws).astype(np.float64)[:, :clusters]
+    block = max(1, BLOCK // max(1, clusters))
+    for first in range(0, draws, block):
+        rows = min(block, draws - first)
+        drawn = rng.integers(clusters, size=(rows, clusters)) + clusters * np.arange(rows)[:, None]
+        yield np.bincount(drawn.reshape(-1), minlength=rows * clusters).reshape(rows, clusters).astype(np.float64)
 
 
-def resample(sums: Real, counts: Real, weights: Real) -> Real:
+def resample(sums: Real, counts: Real, *, draws: int = DRAWS, seed: int = 0) -> Real:
     """The cluster bootstrap: the rate of each resample, [C, ...] → float64 [draws, ...]."""
-    shape = (len(weights), *sums.shape[1:])
-    totals = (weights @ part.reshape(len(part), -1) for part in (sums, counts))
-    return ratio(*(total.reshape(shape) for total in totals))
+    if len(sums) == 0:
+        return np.full((draws, *sums.shape[1:]), np.nan)
+    flat = [part.reshape(len(part), -1) for part in (sums, counts)]
+    rates = [ratio(*(weights @ part for part in flat)) for weights in draw_weights(len(sums), draws, seed)]
+    return np.concatenate(rates).reshape(draws, *sums.shape[1:])
 
 
 def interval(replicates: Real, clusters: ArrayLike, level: float = 0.95) -> tuple[Real, Real]:
@@ -196,7 +207,7 @@ def cluster_bootstrap(
     sums: Real, counts: Real, *, level: float = 0.95, draws: int = DRAWS, seed: int = 0
 ) -> tuple[Real, Real, Real]:
     """Rates and their intervals from sums and counts by cluster, [C, ...] → value, low, high [...]."""
-    replicates = resample(sums, counts, draw_weights(len(sums), draws, seed))
+    replicates = resample(sums, counts, draws=draws, seed=seed)
     return ratio(sums.sum(axis=0), counts.sum(axis=0)), *interval(replicates, (counts > 0).sum(axis=0), level)
 
 
@@ -426,7 +437,7 @@ def find_flat_earthers(
     """
     rates = ratio(sums.sum(axis=0), counts.sum(axis=0))
     convincing, convinced, peers, score = flat_earther_scores(rates)
-    replicates = flat_earther_scores(resample(sums, counts, draw_weights(len(sums), draws, seed)))[3]
+    replicates = flat_earther_scores(resample(sums, counts, draws=draws, seed=seed))[3]
     own = counts * (1 - np.eye(counts.shape[1]))
     clusters = ((own.sum(axis=2) > 0) | (own.sum(axis=1) > 0)).sum(axis=0)
     low, high = interval(replicates, clusters, level)

@@ -15,44 +15,81 @@ the other models f̂ with n aligned labels:
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from .errors import ConfigError, StoreError
-from .explain import KINDS
-from .models import fold
+from .chance import NULLS, draw_nulls
+from .errors import ConfigError, LabelError, StoreError
+from .explain import KINDS, Explanation, Subset
+from .models import Classifier, fold
+from .search import Driver
+from .spectrum import Mask, from_runs
+from .statistics import jaccard
 from .study.store import Store
 
+Log = NDArray[np.float32]
 
-@dataclass(frozen=True)
+_TEXT, _WHOLE, _REAL = pl.String(), pl.Int64(), pl.Float64()
+_CLIP: dict[str, pl.DataType] = {"clip": _WHOLE, "path": _TEXT, "truth": _TEXT, "group": _TEXT, "dataset": _TEXT}
+MODEL_COLUMNS: dict[str, pl.DataType] = {"model": _TEXT, "backend": _TEXT, "architecture": _TEXT, "parameters": _WHOLE}
+OVERLAP_COLUMNS: dict[str, pl.DataType] = {
+    "clip": _WHOLE, "kind": _TEXT, "subset": _WHOLE, "other": _WHOLE, "source": _TEXT, "judge": _TEXT,
+    "jaccard": _REAL, "weighted": _REAL,
+}  # fmt: skip
+SIGNAL_COLUMNS: dict[str, pl.DataType] = {
+    "subset": _WHOLE, **_CLIP, "source": _TEXT, "kind": _TEXT, "draw": _WHOLE, "size": _WHOLE, "energy": _REAL,
+    "certificate": _TEXT, "parent": _WHOLE, "label": _TEXT,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
 class Answers:
-    """Every judgement of a study.
+    """Every judgement of a study. An answer with NaN is no answer: it is left out.
 
     Attributes
     ----------
     labels : tuple of str
-        The aligned labels.
+        The aligned labels, two at least.
     models : polars.DataFrame
-        Columns ``model`` (spec), ``backend``, ``architecture``, ``parameters``.
+        Columns ``model`` (spec, each once), ``backend``, ``architecture``, ``parameters``.
     judgements : polars.DataFrame
         One row a signal and judging model: ``subset`` (id), ``clip`` (id), ``path``, ``truth``, ``group``,
         ``dataset``, ``source`` and ``judge`` (specs), ``kind``, ``draw``, ``size``, ``energy``, ``certificate``,
-        ``label`` (what the source says to the clip), ``answer`` (what the judge says to the signal),
-        ``accepted``, ``probability`` and ``rank`` (of ``label``, for the judge), ``entropy`` (bits),
+        ``parent`` (null), ``label`` (what the source says to the clip), ``answer`` (what the judge says to the
+        signal), ``accepted``, ``probability`` and ``rank`` (of ``label``, for the judge), ``entropy`` (bits),
         ``entropy_share`` (of log₂ n).
     originals : polars.DataFrame
         One row a clip and model: ``clip``, ``path``, ``truth``, ``group``, ``dataset``, ``model``, ``answer``,
         ``probability``.
+    nulls : polars.DataFrame
+        As ``judgements``, of null signals: ``kind`` is one of :data:`earwitness.chance.NULLS`, ``parent`` the
+        ``subset`` that it is the chance baseline of. ``silence`` is the same for all sets of a clip.
+    overlaps : polars.DataFrame
+        One row an ordered pair of sets of one kind and clip by different models: ``clip``, ``kind``, ``subset``,
+        ``other`` (ids), ``source``, ``judge`` (their models), ``jaccard``, and ``weighted`` by energy.
     """
 
     labels: tuple[str, ...]
     models: pl.DataFrame
     judgements: pl.DataFrame
     originals: pl.DataFrame
+    nulls: pl.DataFrame
+    overlaps: pl.DataFrame
+
+    def without_vacuous(self) -> Answers:
+        """The same without empty sets: what a model says to silence anyway needs no signal."""
+        empty = self.judgements.filter(pl.col("size") == 0)["subset"].unique().to_list()
+        gone = pl.col("subset").is_in(empty)
+        return replace(
+            self, judgements=self.judgements.filter(~gone), nulls=self.nulls.filter(~pl.col("parent").is_in(empty)),
+            overlaps=self.overlaps.filter(~gone & ~pl.col("other").is_in(empty)),
+        )  # fmt: skip
 
 
 def entropy_bits(log_probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -70,6 +107,31 @@ def rank_of(log_probabilities: NDArray[np.float32], labels: NDArray[np.intp]) ->
     return np.asarray(1 + ahead.sum(axis=1), dtype=np.intp)
 
 
+def judge(raw: pl.DataFrame, log_probabilities: Log, labels: tuple[str, ...]) -> pl.DataFrame:
+    """What answers say about the label in column ``label``; rows without an answer (NaN) are left out.
+
+    Adds ``answer``, ``accepted``, ``probability``, ``rank``, ``entropy``, ``entropy_share`` (see :class:`Answers`).
+    """
+    known = ~np.isnan(log_probabilities).any(axis=1)
+    raw, logs = raw.filter(pl.Series(known)), log_probabilities[known]
+    index = {label: i for i, label in enumerate(labels)}
+    claimed = raw["label"].replace_strict(index, return_dtype=pl.Int64).to_numpy().astype(np.intp)
+    entropy, ranks = entropy_bits(logs), rank_of(logs, claimed)
+    chosen = np.take_along_axis(logs, claimed[:, None], axis=1)[:, 0]
+    return raw.with_columns(
+        answer=_top(logs, labels),
+        accepted=pl.Series(ranks == 1, dtype=pl.Boolean),
+        probability=pl.Series(np.exp(chosen.astype(np.float64)), dtype=pl.Float64),
+        rank=pl.Series(ranks, dtype=pl.Int64),
+        entropy=pl.Series(entropy, dtype=pl.Float64),
+        entropy_share=pl.Series(entropy / np.log2(len(labels)), dtype=pl.Float64),
+    )
+
+
+def _top(logs: Log, labels: tuple[str, ...]) -> pl.Series:
+    return pl.Series(np.array(labels, dtype=object)[logs.argmax(axis=1)].tolist(), dtype=pl.String)
+
+
 def latest_settings(store: Store) -> str:
     """The key of the settings the study was last run with.
 
@@ -84,84 +146,325 @@ def latest_settings(store: Store) -> str:
     return key
 
 
+# --- from a store ---------------------------------------------------------------------------------------------
+
+
 def load_answers(store: Store, settings: str | None = None) -> Answers:
-    """Read every judgement of a study from its store."""
+    """Read every judgement of a study from its store: of the models that it was last run with.
+
+    Raises
+    ------
+    StoreError
+        The store holds no study yet.
+    LabelError
+        The study has fewer than two labels.
+    """
     key = settings or latest_settings(store)
-    named = store.frame("SELECT labels FROM settings WHERE key = ?", (key,))
-    labels: tuple[str, ...] = tuple(json.loads(named["labels"][0]))
-    models = store.frame(
-        "SELECT m.spec AS model, m.backend, m.architecture, m.parameters FROM models m"
-        " JOIN planned_models p ON p.model = m.id WHERE p.settings = ? ORDER BY p.position",
-        (key,),
-    )
-    originals = _read_originals(store, key, labels)
-    said = originals.select("clip", source="model", label="answer")
+    labels = tuple(json.loads(store.frame("SELECT labels FROM settings WHERE key = ?", (key,))["labels"][0]))
+    check_labels(labels)
+    models, clips = _read_models(store, key), _read_clips(store, key)
+    originals = _read_originals(store, key, labels, models, clips)
+    signals = _read_signals(store, key, models, clips, originals)
     raw = store.frame(
-        "SELECT s.id AS subset, c.id AS clip, c.path, c.label AS truth, c.grp AS 'group', c.dataset,"
-        " m.spec AS source, j.spec AS judge, s.kind, s.draw, s.size, s.energy, s.certificate, t.log_probabilities"
-        " FROM transfers t JOIN subsets s ON s.id = t.subset JOIN explanations e ON e.id = s.explanation"
-        " JOIN clips c ON c.id = e.clip JOIN models m ON m.id = e.model JOIN models j ON j.id = t.model"
-        " JOIN planned_clips pc ON pc.settings = e.settings AND pc.clip = e.clip"
-        " JOIN planned_models pm ON pm.settings = e.settings AND pm.model = e.model"
-        " JOIN planned_models pj ON pj.settings = e.settings AND pj.model = t.model"
-        # never by row id, which depends on what was done first
-        " WHERE e.settings = ? ORDER BY c.path, c.sha256, pm.position, s.kind, s.draw, pj.position",
-        (key,),
-    )
-    if raw.is_empty():
-        return Answers(labels, models, _empty_judgements(), originals)
-    raw = raw.join(said, on=["clip", "source"], how="left", maintain_order="left")
-    return Answers(labels, models, _judge(raw, labels), originals)
-
-
-def _read_originals(store: Store, key: str, labels: tuple[str, ...]) -> pl.DataFrame:
-    raw = store.frame(
-        "SELECT c.id AS clip, c.path, c.label AS truth, c.grp AS 'group', c.dataset, m.spec AS model,"
-        " o.log_probabilities FROM originals o JOIN clips c ON c.id = o.clip JOIN models m ON m.id = o.model"
-        " JOIN planned_clips pc ON pc.settings = o.settings AND pc.clip = o.clip"
-        " JOIN planned_models pm ON pm.settings = o.settings AND pm.model = o.model"
-        " WHERE o.settings = ? ORDER BY c.path, c.sha256, pm.position",
+        "SELECT t.subset, t.model AS id, t.log_probabilities FROM transfers t JOIN subsets s ON s.id = t.subset"
+        " JOIN explanations e ON e.id = s.explanation WHERE e.settings = ?",
         (key,),
     )
     logs = _logs(raw, len(labels))
-    names = np.array(labels)
-    top = logs.argmax(axis=1) if len(logs) else np.empty(0, dtype=np.intp)
-    return raw.drop("log_probabilities").with_columns(
-        answer=pl.Series(names[top].tolist(), dtype=pl.String),
-        probability=pl.Series(np.exp(logs.max(axis=1)) if len(logs) else [], dtype=pl.Float64),
+    raw = _cast(raw.drop("log_probabilities"), {"subset": _WHOLE, "id": _WHOLE}).with_row_index("row")
+    raw = raw.join(models.select("id", "position", judge="model"), on="id").join(signals, on="subset")
+    raw = raw.sort("order", "position")
+    judged = judge(raw.select(*SIGNAL_COLUMNS, "judge"), logs[raw["row"].to_numpy()], labels)
+    overlaps = _read_overlaps(store, key, signals)
+    return _assemble(labels, models.select(MODEL_COLUMNS.keys()), judged, originals, overlaps)
+
+
+def _read_models(store: Store, key: str) -> pl.DataFrame:
+    rows = _table(
+        store, {"id": _WHOLE, "position": _WHOLE, **MODEL_COLUMNS, "fingerprint": _TEXT},
+        "SELECT m.id, p.position, m.spec AS model, m.backend, m.architecture, m.parameters, m.fingerprint"
+        " FROM models m JOIN planned_models p ON p.model = m.id WHERE p.settings = ? ORDER BY p.position",
+        (key,),
+    )  # fmt: skip
+    names = unique_names(rows["model"].to_list(), rows["fingerprint"].to_list())
+    return rows.with_columns(model=pl.Series(names, dtype=pl.String))
+
+
+def _read_clips(store: Store, key: str) -> pl.DataFrame:
+    """In the order of the tables: by path and content, never by row id, which depends on what was done first."""
+    return _table(
+        store, _CLIP,
+        "SELECT c.id AS clip, c.path, c.label AS truth, c.grp AS 'group', c.dataset FROM clips c"
+        " JOIN planned_clips p ON p.clip = c.id WHERE p.settings = ? ORDER BY c.path, c.sha256",
+        (key,),
+    ).with_row_index("place")  # fmt: skip
+
+
+def unique_names(specs: Sequence[str], fingerprints: Sequence[str]) -> list[str]:
+    """Each spec; with the start of its fingerprint where two models go by the same."""
+    counts = Counter(specs)
+    return [spec if counts[spec] == 1 else f"{spec}#{mark[:8]}" for spec, mark in zip(specs, fingerprints, strict=True)]
+
+
+def _read_originals(
+    store: Store, key: str, labels: tuple[str, ...], models: pl.DataFrame, clips: pl.DataFrame
+) -> pl.DataFrame:
+    raw = store.frame("SELECT clip, model AS id, log_probabilities FROM originals WHERE settings = ?", (key,))
+    logs = _logs(raw, len(labels))
+    known = ~np.isnan(logs).any(axis=1)
+    rows = _cast(raw.drop("log_probabilities"), {"clip": _WHOLE, "id": _WHOLE}).filter(pl.Series(known))
+    logs = logs[known]
+    rows = rows.with_columns(
+        answer=_top(logs, labels),
+        probability=pl.Series(np.exp(logs.max(axis=1).astype(np.float64)) if len(logs) else [], dtype=pl.Float64),
     )
+    rows = rows.join(models.select("id", "position", "model"), on="id").join(clips, on="clip")
+    rows = rows.sort("place", "position")
+    return rows.select(*_CLIP, "model", "answer", "probability")
 
 
-def _judge(raw: pl.DataFrame, labels: tuple[str, ...]) -> pl.DataFrame:
-    logs, index = _logs(raw, len(labels)), {label: i for i, label in enumerate(labels)}
-    claimed = np.array([index[label] for label in raw["label"]], dtype=np.intp)
-    entropy, ranks = entropy_bits(logs), rank_of(logs, claimed)
-    chosen = np.take_along_axis(logs, claimed[:, None], axis=1)[:, 0]
-    return raw.drop("log_probabilities").with_columns(
-        answer=pl.Series(np.array(labels)[logs.argmax(axis=1)].tolist(), dtype=pl.String),
-        accepted=pl.Series(ranks == 1),
-        probability=pl.Series(np.exp(chosen.astype(np.float64))),
-        rank=pl.Series(ranks),
-        entropy=pl.Series(entropy),
-        entropy_share=pl.Series(entropy / np.log2(len(labels))),
-    )
+def _read_signals(
+    store: Store, key: str, models: pl.DataFrame, clips: pl.DataFrame, originals: pl.DataFrame
+) -> pl.DataFrame:
+    """The stored sets and null signals of the models, with what their source says to the clip."""
+    own = ("subset", "clip", "id", "kind", "draw", "size", "energy", "certificate", "parent")
+    rows = _table(
+        store, {name: SIGNAL_COLUMNS.get(name, _WHOLE) for name in own},
+        "SELECT s.id AS subset, e.clip, e.model AS id, s.kind, s.draw, s.size, s.energy, s.certificate, s.parent"
+        " FROM subsets s JOIN explanations e ON e.id = s.explanation WHERE e.settings = ? AND s.mask IS NOT NULL",
+        (key,),
+    )  # fmt: skip
+    rows = rows.join(models.select("id", "position", source="model"), on="id").join(clips, on="clip")
+    said = originals.select("clip", source="model", label="answer")
+    rows = rows.join(said, on=["clip", "source"]).sort("place", "position", "kind", "draw")
+    return rows.select(SIGNAL_COLUMNS.keys()).with_row_index("order")
 
 
-def _logs(raw: pl.DataFrame, n: int) -> NDArray[np.float32]:
+def _read_overlaps(store: Store, key: str, signals: pl.DataFrame) -> pl.DataFrame:
+    rows = store.results(key, "overlap")
+    if rows.is_empty():
+        return pl.DataFrame(schema=OVERLAP_COLUMNS)
+    pairs = _cast(rows.select("subset", "other", "jaccard", "weighted"), OVERLAP_COLUMNS)
+    mine = signals.select("subset", "clip", "kind", "source", "order")
+    theirs = signals.select(other="subset", judge="source", other_order="order")
+    # a clip whose sets have changed is compared again; what was compared before is still the same
+    pairs = pairs.unique(["subset", "other"], maintain_order=True)
+    both = pl.concat([pairs, pairs.rename({"subset": "other", "other": "subset"}).select(pairs.columns)])
+    both = both.join(mine, on="subset").join(theirs, on="other").sort("order", "other_order")
+    return both.select(OVERLAP_COLUMNS.keys())
+
+
+def _table(
+    store: Store, schema: Mapping[str, pl.DataType], query: str, parameters: tuple[Any, ...] = ()
+) -> pl.DataFrame:
+    return _cast(store.frame(query, parameters), schema)
+
+
+def _cast(table: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Columns to their types: a column without any value has none of its own."""
+    return table.cast({name: schema[name] for name in table.columns})
+
+
+def _logs(raw: pl.DataFrame, n: int) -> Log:
     blobs = raw["log_probabilities"].to_list()
     return np.frombuffer(b"".join(blobs), dtype="<f4").reshape(-1, n)
 
 
-def _empty_judgements() -> pl.DataFrame:
-    text, whole, real = pl.String, pl.Int64, pl.Float64
-    return pl.DataFrame(
-        schema={
-            "subset": whole, "clip": whole, "path": text, "truth": text, "group": text, "dataset": text,
-            "source": text, "judge": text, "kind": text, "draw": whole, "size": whole, "energy": real,
-            "certificate": text, "label": text, "answer": text, "accepted": pl.Boolean, "probability": real,
-            "rank": whole, "entropy": real, "entropy_share": real,
-        }
-    )  # fmt: skip
+def _assemble(
+    labels: tuple[str, ...], models: pl.DataFrame, judged: pl.DataFrame, originals: pl.DataFrame, overlaps: pl.DataFrame
+) -> Answers:
+    is_null = pl.col("kind").is_in(list(NULLS))
+    return Answers(labels, models, judged.filter(~is_null), originals, judged.filter(is_null), overlaps)
+
+
+# --- without a study ------------------------------------------------------------------------------------------
+
+
+def transfer(
+    explanations: Explanation | Sequence[Explanation],
+    classifiers: Sequence[Classifier],
+    *,
+    nulls: int = 1,
+    seed: int = 0,
+) -> Answers:
+    """Ask classifiers whether the signals of explanations convince them.
+
+    Parameters
+    ----------
+    explanations : Explanation or sequence of Explanation
+        Of one or more clips by one or more models.
+    classifiers : sequence of Classifier
+        The judges, over the explanations' labels (see :func:`earwitness.aligned`). The explained model is one of
+        them if its fingerprint is.
+    nulls : int
+        Null signals a set and kind of :data:`earwitness.chance.NULLS`.
+    seed : int
+        Of the null signals.
+
+    Returns
+    -------
+    Answers
+        What the tables of :mod:`earwitness.tables` are made of.
+
+    Raises
+    ------
+    LabelError
+        Fewer than two labels, or others than the explanations'.
+    ModelError
+        A classifier answers with something unusable.
+    """
+    explained = [explanations] if isinstance(explanations, Explanation) else list(explanations)
+    if not explained or not classifiers:
+        raise ConfigError("transfer: nothing to compare; give one explanation and one classifier at least")
+    labels = check_labels(explained[0].labels)
+    given = [(one.spec, one.labels) for one in explained] + [(one.model.spec, one.labels) for one in classifiers]
+    for spec, own in given:
+        if own != labels:
+            raise LabelError(f"{spec}: other labels than {explained[0].spec}; align the models first")
+    known = {classifier.model.fingerprint: classifier.model.spec for classifier in classifiers}
+    known |= {one.fingerprint: one.spec for one in explained if one.fingerprint not in known}
+    names = dict(zip(known, unique_names(list(known.values()), list(known)), strict=True))
+    asked = _Asked(labels, names, [], [], [], [])
+    for number, sha256 in enumerate(dict.fromkeys(one.spectrum.clip.sha256 for one in explained), 1):
+        asked.ask(number, [one for one in explained if one.spectrum.clip.sha256 == sha256], classifiers, nulls, seed)
+    return asked.answers(classifiers)
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """The rows of :func:`transfer`, as they come in."""
+
+    labels: tuple[str, ...]
+    names: dict[str, str]
+    rows: list[dict[str, Any]]
+    logs: list[Log]
+    said: list[dict[str, Any]]
+    overlaps: list[pl.DataFrame]
+
+    def ask(
+        self, number: int, explained: list[Explanation], classifiers: Sequence[Classifier], nulls: int, seed: int
+    ) -> None:
+        """All signals of one clip."""
+        spectrum = explained[0].spectrum
+        clip = {"clip": number, "path": spectrum.clip.path, "truth": None, "group": "", "dataset": ""}
+        signals, masks = self._signals(clip, explained, nulls, seed)
+        questions = np.stack([np.ones(spectrum.size, dtype=bool), *masks])
+        originals = {one.fingerprint: one.log_probabilities for one in explained}
+        for classifier in classifiers:
+            answers = Driver(classifier, repeats=explained[0].settings.repeats).evaluate(spectrum, questions)
+            originals[classifier.model.fingerprint] = answers[0]
+            self.rows.extend({**signal, "judge": self.names[classifier.model.fingerprint]} for signal in signals)
+            self.logs.extend(answers[1:])
+        for fingerprint, answer in originals.items():
+            top, sure = self.labels[int(answer.argmax())], float(np.exp(np.float64(answer.max())))
+            self.said.append({**clip, "model": self.names[fingerprint], "answer": top, "probability": sure})
+        kept = [i for i, signal in enumerate(signals) if signal["parent"] is None]
+        sets = [(signals[i]["subset"], signals[i]["source"], signals[i]["kind"]) for i in kept]
+        pairs = compare_sets(sets, [masks[i] for i in kept], spectrum.energy)
+        self._overlap(pairs, {signal["subset"]: signal for signal in signals})
+
+    def _signals(
+        self, clip: dict[str, Any], explained: list[Explanation], nulls: int, seed: int
+    ) -> tuple[list[dict[str, Any]], list[Mask]]:
+        signals: list[dict[str, Any]] = []
+        masks: list[Mask] = []
+        first = 1 + max((row["subset"] for row in self.rows), default=0)
+        for one in explained:
+            source = {**clip, "source": self.names[one.fingerprint], "label": one.label}
+
+            def add(mask: Mask, source: dict[str, Any] = source, **facts: Any) -> int:
+                number = first + len(signals)
+                energy = float(explained[0].spectrum.energy[mask].sum())
+                signals.append({**source, "subset": number, "size": int(mask.sum()), "energy": energy, **facts})
+                masks.append(mask)
+                return number
+
+            parents: dict[int, Mask] = {}
+            for kind, draw, part in one.parts():
+                if isinstance(part, Subset):
+                    mask = from_runs(part.runs, one.spectrum.size)
+                    number = add(mask, kind=kind, draw=draw, certificate=part.certificate.kind, parent=None)
+                    if kind in KINDS[:3]:
+                        parents[number] = mask
+            ids, facts = list(parents), (one.spectrum.clip.sha256, one.fingerprint, seed)
+            for null in draw_nulls(list(parents.values()), one.spectrum.energy, nulls, *facts):
+                add(null.mask, kind=null.kind, draw=null.draw, certificate="none", parent=ids[null.parent])
+        return signals, masks
+
+    def _overlap(self, pairs: list[dict[str, Any]], signals: dict[int, dict[str, Any]]) -> None:
+        for a, b in (("subset", "other"), ("other", "subset")):
+            rows = [
+                {
+                    "clip": signals[pair[a]]["clip"], "kind": signals[pair[a]]["kind"], "subset": pair[a],
+                    "other": pair[b], "source": signals[pair[a]]["source"], "judge": signals[pair[b]]["source"],
+                    "jaccard": pair["jaccard"], "weighted": pair["weighted"],
+                }
+                for pair in pairs
+            ]  # fmt: skip
+            self.overlaps.append(pl.DataFrame(rows, schema=OVERLAP_COLUMNS))
+
+    def answers(self, classifiers: Sequence[Classifier]) -> Answers:
+        """All that was asked."""
+        by_mark = {classifier.model.fingerprint: classifier.model for classifier in classifiers}
+        models = [
+            (name, model.backend, model.architecture, model.parameters) if (model := by_mark.get(mark)) else
+            (name, "", "", 0)
+            for mark, name in self.names.items()
+        ]  # fmt: skip
+        logs = np.stack(self.logs) if self.logs else np.empty((0, len(self.labels)), dtype=np.float32)
+        judged = judge(pl.DataFrame(self.rows, schema={**SIGNAL_COLUMNS, "judge": _TEXT}), logs, self.labels)
+        said = pl.DataFrame(self.said, schema={**_CLIP, "model": _TEXT, "answer": _TEXT, "probability": _REAL})
+        table = pl.DataFrame(models, schema=MODEL_COLUMNS, orient="row")
+        return _assemble(self.labels, table, judged, said, pl.concat(self.overlaps))
+
+
+def compare_sets(
+    sets: Sequence[tuple[int, Any, str]], masks: Sequence[Mask], energies: NDArray[np.float64]
+) -> list[dict[str, Any]]:
+    """Overlap of the sets of different models on one clip.
+
+    Parameters
+    ----------
+    sets : sequence of (id, model, kind)
+        Sets of the kinds ``sufficient``, ``complete`` and ``one_complete`` are compared with others of their kind.
+    masks : sequence of bool [F]
+    energies : float64 [F]
+
+    Returns
+    -------
+    list of dict
+        ``subset``, ``other`` (ids), ``jaccard``, ``weighted`` (None where both are empty), each pair once.
+    """
+    rows = []
+    for kind in KINDS[:3]:
+        chosen = [i for i, (_, _, own) in enumerate(sets) if own == kind]
+        if not chosen:
+            continue
+        stacked = np.stack([masks[i] for i in chosen])
+        plain, weighted = jaccard(stacked), jaccard(stacked, energies)
+        for a, first in enumerate(chosen):
+            for b, second in enumerate(chosen[:a]):
+                if sets[first][1] != sets[second][1]:
+                    values = {"jaccard": plain[a, b], "weighted": weighted[a, b]}
+                    known = {name: float(value) if np.isfinite(value) else None for name, value in values.items()}
+                    rows.append({"subset": sets[second][0], "other": sets[first][0], **known})
+    return rows
+
+
+def check_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Aligned labels, two at least: of one, every signal is accepted and log₂ n is 0.
+
+    Raises
+    ------
+    LabelError
+        There are fewer.
+    """
+    if len(labels) < 2:
+        raise LabelError(f"{len(labels)} label after alignment: nothing can transfer; map labels so that 2 are shared")
+    return labels
+
+
+# --- Definitions 4 and 5 --------------------------------------------------------------------------------------
 
 
 def check_epsilon(epsilon: float) -> float:

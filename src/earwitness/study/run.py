@@ -8,21 +8,24 @@ the executor's business (:mod:`earwitness.study.execution`); this process is the
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
 
 from .. import audio
 from ..datasets import Recording, read_dataset
-from ..errors import ConfigError, EarwitnessError, ModelError, StoreError
+from ..errors import AudioError, ConfigError, EarwitnessError, ModelError, StoreError
 from ..explain import SearchSettings
 from ..models import Alignment, Model, align, choose_device, fold, open_model
 from ..models.resampling import at_rate
 from ..recordings import builtin_recordings
+from ..spectrum import Spectrum
 from .config import DataSection, Study
 from .execution import Chunk, Executor, Failed, Judged, LeftOut, Setup, Source, Unit, open_executor
+from .nulls import add_nulls
 from .progress import Quiet, Reporter
 from .store import Record, Stamp, Store
 
@@ -143,6 +146,7 @@ def run(plan: Plan, store: Store, reporter: Reporter | None = None, *, retry_fai
     work = _Work(plan, store, key, ids, clips, reporter)
     with open_executor(plan.setup, study.run, plan.models, work.ask, reporter.say) as executor:
         explained = work.explain(executor)
+        add_nulls(store, key, work.spectra(), study.transfer.nulls, plan.settings.seed, reporter)
         judged = work.judge(executor)
     return Summary(explained, judged, store.count_failures(key))
 
@@ -198,6 +202,18 @@ class _Work:
             for i in range(0, len(clips), size)
         )
         return self._do(executor, chunks)
+
+    def spectra(self) -> dict[int, Callable[[], Spectrum]]:
+        """How to make the spectrum of each clip, by clip id."""
+        plan = self._plan
+
+        def make(clip: Source) -> Spectrum:
+            found = audio.read(clip.path, plan.sample_rate, plan.study.seconds)
+            if found.sha256 != clip.sha256:
+                raise AudioError(f"{clip.path}: changed while the study ran; run it again")
+            return Spectrum(found, plan.settings.variables)
+
+        return {clip.id: partial(make, clip) for clip, _ in self._clips}
 
     def _unexplained(self) -> list[list[Unit]]:
         """By model: the units that are neither done, nor failed, nor left out."""
@@ -327,6 +343,7 @@ def _forget_stale_failures(
     before = set(store.planned_models(key))
     same = {model.spec for model, id in zip(plan.models, ids, strict=True) if not before or id in before}
     stale = [("read", clip, model) for clip, model in store.failed(key, "read") if clip not in listed]
+    stale += [("nulls", clip, model) for clip, model in store.failed(key, "nulls") if clip not in usable]
     for stage in ("explain", "judge"):
         failed = store.failed(key, stage)
         stale += [(stage, clip, model) for clip, model in failed if clip not in usable or model not in same]

@@ -327,6 +327,19 @@ class Store:
         with self.transaction():
             self._original(clip, model, settings, pack(original))
 
+    def add_nulls(self, explanation: int, nulls: Sequence[tuple[str, int, int, Mask, float]]) -> None:
+        """Store null signals of an explanation: (kind, draw, parent subset, mask, share of the clip's energy)."""
+        rows = [
+            (explanation, kind, draw, pack_mask(mask), int(mask.sum()), energy, parent)
+            for kind, draw, parent, mask, energy in nulls
+        ]
+        with self.transaction():
+            self._db.executemany(
+                "INSERT INTO subsets (explanation, kind, draw, mask, size, energy, parent, certificate, why)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, 'none', '')",
+                rows,
+            )
+
     def add_answers(self, clip: int, model: int, settings: str, original: Log, answers: dict[int, Log]) -> None:
         """Store what a model says to a clip and to subsets of it (by subset id)."""
         with self.transaction():
