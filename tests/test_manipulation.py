@@ -306,7 +306,7 @@ def test_sensitivity_is_the_derivative(domain: str) -> None:
 def test_the_gradient_is_of_the_lead() -> None:
     clip = make_clip(SIZE)
     classifier = Classifier(Power(clip, 0.5))
-    gradient = lead_gradient(classifier, clip, 0, None)
+    gradient = lead_gradient(classifier, clip.samples, 0, None)
     power = (np.abs(np.fft.rfft(clip.samples.astype(np.float64))[slice(*LOW)]) ** 2).sum()
     response = Spectrum(clip).sensitivity(gradient)
     # d log(power) for each bin's gain: twice its share of the power

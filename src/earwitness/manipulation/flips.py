@@ -28,6 +28,8 @@ from .written import Heard, write_both
 Log = NDArray[np.float32]
 #: questions a gradient counts as: one pass forwards, one back
 GRADIENT = 2
+#: gradients followed for a start of many changes
+STEPS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +142,7 @@ def make_subject(
     original = driver.original(spectrum)
     sensitivity = None
     if gradients and driver.classifier.model.differentiable:
-        gradient = lead_gradient(driver.classifier, spectrum.clip, int(original.argmax()), goal)
+        gradient = lead_gradient(driver.classifier, spectrum.clip.samples, int(original.argmax()), goal)
         sensitivity = spectrum.sensitivity(gradient) if np.isfinite(gradient).all() else None
     threshold = masking_threshold(spectrum.clip)
     return Subject(spectrum, driver, original, threshold, tuple(hints), responsibility, sensitivity)
@@ -228,26 +230,30 @@ def _try(
 ) -> _Try:
     """Search a menu once; measure what was found."""
     menu = make_menu(subject.spectrum, tuple(actions), bounds, limits)
+    followed = _follow(subject, menu, flipped, bounds.count or 0)
+    asked = GRADIENT * min(len(followed), STEPS)
     search = smallest_flip(
         flipped, menu.noise, _order(subject, menu, budget), base=_base(flipped, subject.original),
-        starts=_starts(subject, menu), variables=subject.spectrum.size, limit=bounds.count, budget=budget,
+        starts=[*followed, *_starts(subject, menu)], variables=subject.spectrum.size, limit=bounds.count,
+        budget=budget - asked,
     )  # fmt: skip
-    job = next(subject.driver.run([Job(menu, search, budget)]))
+    job = next(subject.driver.run([Job(menu, search, budget - asked)]))
     if job.error is not None:
         raise job.error
     outcome = job.result
+    asked += job.asked
     assert outcome is not None
     if outcome.found.mask is None:
-        return _Try(outcome, job.asked, outcome.found.why)
+        return _Try(outcome, asked, outcome.found.why)
     change = menu.change(outcome.found.mask)
     if bounds.count is not None and change.size > bounds.count:
-        return _Try(outcome, job.asked, f"the smallest flip found changes {change.size} variables")
+        return _Try(outcome, asked, f"the smallest flip found changes {change.size} variables")
     signal = change.apply(subject.spectrum)
     snr, margin = loudness(subject.spectrum.clip, subject.threshold, signal)
     short = 0.0 if bounds.keeps(snr, margin) else bounds.shortfall(snr, margin)
     softer = np.abs(menu.gains - 1).max(axis=0) * 10 ** (-short / 20)
     why = f"the flip found is {short:.1f} dB too loud"
-    return _Try(outcome, job.asked, why, change, signal, snr, margin, short, softer)
+    return _Try(outcome, asked, why, change, signal, snr, margin, short, softer)
 
 
 def hear(
@@ -278,9 +284,9 @@ def loudness(clip: Clip, threshold: Threshold, signal: NDArray[np.float32]) -> t
     return 10 * float(np.log10(max(energy, 1e-300) / noise)), threshold.margin(difference)
 
 
-def lead_gradient(classifier: Classifier, clip: Clip, label: int, goal: int | None) -> NDArray[np.float64]:
-    """Gradient of the label's lead over the wanted one, by each sample: float64 [N]."""
-    waveform = torch.tensor(clip.samples).to(classifier.model.device).requires_grad_()
+def lead_gradient(classifier: Classifier, samples: Log, label: int, goal: int | None) -> NDArray[np.float64]:
+    """Gradient of the label's lead over the wanted one, by each sample of a signal (float32 [N]): float64 [N]."""
+    waveform = torch.tensor(samples).to(classifier.model.device).requires_grad_()
     answer = classifier.log_probabilities(waveform[None])[0]
     if goal is None:
         others = torch.cat([answer[:label], answer[label + 1 :]])
@@ -321,6 +327,28 @@ def _order(subject: Subject, menu: Menu, most: int) -> Choices:
     turns = itertools.chain.from_iterable(itertools.zip_longest(*rankings))
     chosen = dict.fromkeys(choice for choice in turns if choice is not None and menu.noise[choice] > 0)
     return np.fromiter(chosen, dtype=np.intp)[:most]
+
+
+def _follow(subject: Subject, menu: Menu, flipped: Flipped, count: int) -> list[Choices]:
+    """Sets of up to ``count`` choices, each extending the one before by what the gradient there promises most."""
+    steps = min(count, STEPS)
+    if subject.sensitivity is None or steps < 2:
+        return []
+    variables, chosen = subject.spectrum.size, np.empty(0, dtype=np.intp)
+    mask, sets = np.zeros((1, menu.size), dtype=bool), []
+    for part in np.array_split(np.arange(count), steps):
+        signal = menu.invert(mask)[0].numpy()
+        gradient = lead_gradient(subject.driver.classifier, signal, flipped.target.label, flipped.goal)
+        lead = ((menu.gains - 1) * subject.spectrum.sensitivity(gradient)).real
+        lead = np.where(menu.noise.reshape(lead.shape) > 0, lead, 0.0)
+        lead[:, chosen % variables] = 0.0
+        best, rows = lead.min(axis=0), lead.argmin(axis=0)
+        taken = np.argsort(best, kind="stable")[: part.size]
+        taken = taken[best[taken] < 0]
+        chosen = np.concatenate([chosen, rows[taken] * variables + taken])
+        mask[0, chosen] = True
+        sets.append(chosen)
+    return sets
 
 
 def _starts(subject: Subject, menu: Menu) -> list[Choices]:

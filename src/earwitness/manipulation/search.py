@@ -31,7 +31,7 @@ BATCH = 32  #: of them at a time
 ZOOM = 6  #: best changes whose neighbours are asked
 WIDTH = 16  #: changes a round of a climb asks
 UNIONS = (2, 3, 4, 5, 6, 8, 12, 16, 25)  #: sizes of unions of the most promising
-BANDS = 32  #: of the band ablation
+BANDS = 64  #: of the band ablation, shared among the gains
 CLIMBS = 4  #: from different single changes
 PATIENCE = 2  #: rounds without gain that end a climb
 
@@ -73,7 +73,7 @@ class Outcome:
     history : tuple of (int, int)
         (size, questions): each smaller flip, and the questions asked until then.
     closest : float
-        The largest slack that was seen, in nats: how near to a flip the search came.
+        The largest slack that was seen, in nats, of sets within the limit: how near to a flip the search came.
     """
 
     found: Found
@@ -141,7 +141,7 @@ def smallest_flip(
     seek = _Seek(flipped, noise, order, base, starts, variables or noise.size, limit, track)
     why = ""
     try:
-        yield from _watch(seek.run(), track, flipped, budget)
+        yield from _watch(seek.run(), track, flipped, budget, limit or noise.size)
     except BudgetSpent:
         why = "the budget was spent"
     if track.mask is None:
@@ -149,8 +149,8 @@ def smallest_flip(
     return Outcome(track.found(why if track.certificate.kind == "none" else ""), tuple(track.history), track.closest)
 
 
-def _watch(search: Search[None], track: _Track, flipped: Flipped, budget: int) -> Search[None]:
-    """Run a search, noting the questions asked and how near to a flip they came."""
+def _watch(search: Search[None], track: _Track, flipped: Flipped, budget: int, limit: int) -> Search[None]:
+    """Run a search, noting the questions asked and how near to a flip sets within the limit came."""
     try:
         masks = next(search)
         while True:
@@ -160,7 +160,8 @@ def _watch(search: Search[None], track: _Track, flipped: Flipped, budget: int) -
                 masks = search.throw(event)
                 continue
             track.asked = budget - answer.left
-            track.closest = max(track.closest, float(flipped.slack(answer).max()))
+            within = flipped.slack(answer)[masks.sum(axis=1) <= limit]
+            track.closest = max(track.closest, float(within.max(initial=-np.inf)))
             masks = search.send(answer)
     except StopIteration:
         return
@@ -197,10 +198,14 @@ class _Seek:
         if self.limit == 1 or not self.slack:
             return
         yield from self._unite()
+        if self.track.mask is None and self.limit is None:
+            yield from self._ablate()
         for start in self._ranked()[:CLIMBS]:
             if self.enough:
                 return
             yield from self._climb(start)
+        if self.track.mask is None and self.limit is not None:  # large sets are the last hope for small ones
+            yield from self._ablate()
 
     def _ask_singles(self, choices: Sequence[int]) -> Search[None]:
         """Ask changes alone; of those that flip, the one with the least noise is taken."""
@@ -241,34 +246,36 @@ class _Seek:
     def _unite(self) -> Search[None]:
         """Unions of many changes; the smallest that flips is shrunk."""
         ranked = np.array(self._distinct(self._ranked()))
-        unions = [ranked[:count] for count in UNIONS if count <= ranked.size]
+        unions = [ranked[:count] for count in {*UNIONS, self.limit or 1} if 1 < count <= ranked.size]
         starts = [start[self.noise[start] > 0] for start in self.starts]
         candidates = extend(self.nothing, [*unions, *(start for start in starts if start.size)])
         mask = smallest(candidates, (yield from ask(self.flipped, candidates)))
-        if mask is None:
-            mask = yield from self._ablate()
         if mask is not None:
             yield from self._shrink(mask)
 
-    def _ablate(self) -> Search[Mask | None]:
-        """Change whole bands, of equal amplitude; the smallest union of bands, by their effect, that flips."""
+    def _ablate(self) -> Search[None]:
+        """Change whole bands, of equal amplitude; shrink the smallest union, by effect, that flips."""
         rows = self.noise.reshape(-1, self.variables)
+        used = np.flatnonzero(rows.any(axis=1))
         bands = [
             row * self.variables + band
-            for row in range(len(rows))
-            if rows[row].any()
-            for band in make_atoms(rows[row] / rows[row].sum(), BANDS)
+            for row in used
+            for band in make_atoms(rows[row] / rows[row].sum(), BANDS // used.size)
         ]
         candidates = extend(self.nothing, bands)
         slack = yield from ask(self.flipped, candidates)
         best = smallest(candidates, slack)
+        if best is None:
+            best = yield from self._unite_bands(bands, np.argsort(-slack, kind="stable"))
         if best is not None:
-            return best
-        ranked = np.argsort(-slack, kind="stable")
+            yield from self._shrink(best)
+
+    def _unite_bands(self, bands: list[Choices], ranked: Choices) -> Search[Mask | None]:
+        """The smallest union of bands in this order that flips, or of all that one gain can do."""
         counts = sorted({min(len(bands), round(1.4**step)) for step in range(2, 16)})
         unions = extend(self.nothing, [np.concatenate([bands[i] for i in ranked[:count]]) for count in counts])
-        # and everything at once, gain by gain: the whole clip removed, or turned
-        whole = [row * self.variables + np.flatnonzero(rows[row]) for row in range(len(rows)) if rows[row].any()]
+        whole = np.split(np.arange(self.noise.size), self.noise.size // self.variables)
+        whole = [row[self.noise[row] > 0] for row in whole]
         candidates = np.concatenate([unions, extend(self.nothing, whole)])
         return smallest(candidates, (yield from ask(self.flipped, candidates)))
 
