@@ -56,6 +56,10 @@ def high() -> Band:
     return Band(200, 203)
 
 
+def other() -> Band:
+    return Band(120, 123)
+
+
 def other_labels() -> Band:
     return Band(58, 63, ("yes", "nein", "vielleicht"))
 

@@ -22,6 +22,7 @@ from . import __version__, audio, transfer
 from .commands.common import DeviceOption, QuietOption, check_style, make_reporter, make_writable, print_tables
 from .commands.compose import compose
 from .commands.fidelity import fidelity
+from .commands.manipulate import manipulate
 from .commands.spectral import spectral
 from .errors import ConfigError, EarwitnessError, LabelError
 from .explain import Explanation, SearchSettings, Subset, explain
@@ -46,7 +47,7 @@ models_app = typer.Typer(no_args_is_help=True, help="Models: check that they loa
 app.add_typer(study_app, name="study")
 app.add_typer(models_app, name="models")
 # the deeper analyses: a file of commands/ each, one name here
-for command in (compose, fidelity, spectral):
+for command in (compose, fidelity, manipulate, spectral):
     app.command()(command)
 
 #: click's UsageError, wherever the installed typer keeps it
