@@ -16,6 +16,7 @@ from earwitness import audio
 from earwitness.cli import main
 from earwitness.composition import GreedySettings
 from earwitness.errors import ConfigError
+from earwitness.report.plots_spectral import plot_densities, plot_entropies, plot_flips, save
 from earwitness.spectral import density, measure_entropy
 from earwitness.study.analyses.composition import (
     CompositionSettings,
@@ -27,7 +28,13 @@ from earwitness.study.analyses.composition import (
     read_composites,
 )
 from earwitness.study.analyses.fidelity import fidelity_table, measure_fidelity, read_fidelity, transcript_table
-from earwitness.study.analyses.spectral import density_table, measure_spectra, read_spectra, spectral_tables
+from earwitness.study.analyses.spectral import (
+    density_table,
+    measure_spectra,
+    named_spectra,
+    read_spectra,
+    spectral_tables,
+)
 from earwitness.study.reopen import Reopened, reopen
 from earwitness.study.store import Store
 from test_study import RATE, do, study_of
@@ -310,3 +317,43 @@ def test_the_fidelity_command(
     assert (out / "fidelity.csv").is_file()
     assert "Low tones" in (out / "transcripts.csv").read_text()
     assert run(monkeypatch, "fidelity", str(store), "--recogniser", "nothing") == 2
+
+
+def test_figures_hold_what_the_tables_hold(store: Path, tmp_path: Path) -> None:
+    with Store(store, write=True) as opened:
+        study = reopen(opened, "cpu")
+        make_composites(study)
+        cross(study)
+        measure_spectra(study)
+        densities, measures, flips = density_table(study), named_spectra(study), flip_table(study)
+    composite = densities.filter((pl.col("kind") == "composite") & pl.col("model").str.ends_with(":low"))
+    assert composite.group_by("label", maintain_order=True).agg(pl.col("density").sum()).rows() == [
+        ("no", 0.0), ("yes", pytest.approx(1)),
+    ]  # fmt: skip
+    figure = plot_densities(densities, ("original", "sufficient", "composite", "none such"))
+    assert len(figure.axes) == 2 * 3
+    low = figure.axes[4]  # sufficient sets of low: those of "no" are silence, which has no line
+    assert [line.get_label() for line in low.get_lines()] == ["yes (4)"]
+    hertz, level = (np.asarray(values) for values in low.get_lines()[0].get_data())
+    peak = hertz[int(np.argmax(level))]
+    assert peak == pytest.approx(0.3, abs=0.02)  # kHz: bins 58 to 62 of 5 Hz
+    figure = plot_entropies(measures, ("original", "sufficient"))
+    assert len(figure.axes) == 2 * 2
+    dots = figure.axes[2].collections[1].get_offsets()
+    np.testing.assert_allclose(
+        sorted(np.asarray(dots)[:, 1]),
+        sorted(
+            measures.filter(
+                pl.col("model").str.ends_with(":low") & (pl.col("kind") == "original") & (pl.col("label") == "yes")
+            )["entropy"]
+        ),
+    )
+    figure = plot_flips(flips)
+    lines = {line.get_label(): np.asarray(line.get_ydata()) for line in figure.axes[3].get_lines()}  # low of low
+    assert {"yes, overlay", "yes, replace", "yes, noise"} <= set(lines)
+    assert lines["yes, overlay"][0] == 0
+    assert lines["yes, overlay"][-1] == 1
+    first = [path.read_bytes() for path in save(figure, tmp_path, "flips")]
+    assert first == [path.read_bytes() for path in save(plot_flips(flips), tmp_path, "flips")]
+    with pytest.raises(ConfigError, match="cannot be written"):
+        save(figure, tmp_path / "none", "flips")

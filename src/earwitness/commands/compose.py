@@ -11,6 +11,7 @@ import typer
 
 from .. import audio
 from ..composition import GreedySettings
+from ..report.plots_spectral import plot_flips, save
 from ..spectrum import to_runs
 from ..study.analyses.composition import (
     LEVELS,
@@ -60,7 +61,7 @@ def compose(
     """The largest sets of a class's signals whose mean is still that class, and whether they turn other clips into it.
 
     With --out, the composites are written as 32-bit float WAV, composites.json says what they are made of, and
-    flips.csv has the flips with their intervals and signal-to-noise ratios.
+    flips.csv has the flips with their intervals and signal-to-noise ratios, and a figure shows them.
     """
     check_style(style)
     settings = CompositionSettings(kind, lengths, draws, GreedySettings(exact, restarts, budget, seed))
@@ -74,6 +75,8 @@ def compose(
         if out is not None:
             write_tables({"flips": flips}, out)
             _write(study, settings, out)
+            if not flips.is_empty():
+                save(plot_flips(flips), out, "flips")
     show(done, tables, style, out)
 
 

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from ..study.analyses.spectral import density_table, measure_spectra, spectral_tables
+from ..explain import KINDS
+from ..report.plots_spectral import plot_densities, plot_entropies, save
+from ..study.analyses.spectral import (
+    COMPOSITE,
+    ORIGINAL,
+    density_table,
+    measure_spectra,
+    named_spectra,
+    spectral_tables,
+)
 from .common import (
     DeviceOption,
     FormatOption,
@@ -20,6 +29,9 @@ from .common import (
     write_tables,
 )
 
+#: kinds in the figures, in this order
+SHOWN = (ORIGINAL, *KINDS, COMPOSITE)
+
 
 def spectral(
     path: StoreArgument,
@@ -29,7 +41,10 @@ def spectral(
     device: DeviceOption = "auto",
     quiet: QuietOption = False,
 ) -> None:
-    """Spectral entropy, power spectral density and band energies of the signals, and how classes differ in them."""
+    """Spectral entropy, power spectral density and band energies of the signals, and how classes differ in them.
+
+    With --out, the densities are written too, and figures of densities and entropies.
+    """
     check_style(style)
     if out is not None:
         make_writable(out)
@@ -37,5 +52,9 @@ def spectral(
         done = measure_spectra(study, window, reporter)
         tables = spectral_tables(study, window)
         if out is not None:
-            write_tables({"power spectral density": density_table(study, window)}, out)
+            densities = density_table(study, window)
+            write_tables({"power spectral density": densities}, out)
+            if not densities.is_empty():
+                save(plot_densities(densities, SHOWN), out, "densities")
+                save(plot_entropies(named_spectra(study, window), SHOWN), out, "entropies")
     show(done, tables, style, out)

@@ -150,6 +150,14 @@ def read_composites(study: Reopened, settings: CompositionSettings | None = None
     return found
 
 
+def used_settings(study: Reopened) -> CompositionSettings | None:
+    """The settings the composites in the store were last made with; ``None`` where there are none."""
+    options = study.store.last_options(study.key, ANALYSIS)
+    if options is None:
+        return None
+    return CompositionSettings(**{**options, "greedy": GreedySettings(**options["greedy"])})
+
+
 def degree_table(study: Reopened, settings: CompositionSettings | None = None) -> pl.DataFrame:
     """The degree of compositionality by model and class, with Wilson's 95 % interval and its nulls.
 

@@ -16,10 +16,12 @@ from ...statistics import benjamini_hochberg
 from ..progress import Reporter
 from ..reopen import Reopened
 from . import Done, Rows, Unit, do_units
+from .composition import read_composites, used_settings
 
 ANALYSIS = "spectral"
 #: the clip itself, beside the signals made from it
 ORIGINAL = "original"
+COMPOSITE = "composite"
 
 
 def measure_spectra(study: Reopened, window: int = 1024, reporter: Reporter | None = None) -> Done:
@@ -53,9 +55,20 @@ def read_spectra(study: Reopened, window: int = 1024) -> pl.DataFrame:
     return pl.concat([rows.filter(pl.col("kind") != ORIGINAL), clips.select(rows.columns)], how="vertical_relaxed")
 
 
+def named_spectra(study: Reopened, window: int = 1024) -> pl.DataFrame:
+    """:func:`read_spectra` with the models' specs for their ids, of the study's models only."""
+    rows = read_spectra(study, window)
+    if rows.is_empty():
+        return rows
+    names = dict(study.models.select("model", "spec").iter_rows())
+    return rows.filter(pl.col("model").is_in(list(names))).with_columns(
+        model=pl.col("model").replace_strict(names, return_dtype=pl.String)
+    )
+
+
 def spectral_tables(study: Reopened, window: int = 1024) -> dict[str, pl.DataFrame]:
     """The tables by name: ``spectral entropy`` by model, kind and class, and ``spectral differences``."""
-    rows = _named(study, read_spectra(study, window))
+    rows = named_spectra(study, window)
     if rows.is_empty():
         return {}
     return {"spectral entropy": entropy_table(rows), "spectral differences": difference_table(rows)}
@@ -111,28 +124,40 @@ def difference_table(rows: pl.DataFrame) -> pl.DataFrame:
 def density_table(study: Reopened, window: int = 1024) -> pl.DataFrame:
     """Mean power spectral density by model, kind and class, each signal scaled to the same power.
 
+    Composites that are in the store (those last made) are there as the kind ``composite``.
+
     Returns
     -------
     polars.DataFrame
         ``model``, ``kind``, ``label``, ``signals``, ``hertz``, ``density`` (share of the power per segment bin).
     """
-    rows = _named(study, read_spectra(study, window))
+    rows = named_spectra(study, window)
     if rows.is_empty():
         return rows
     arrays = {unit: _densities(study, unit, window) for unit in rows["unit"].unique().to_list()}
-    hertz = np.fft.rfftfreq(window, 1 / study.sample_rate)
+    hertz = np.asarray(np.fft.rfftfreq(window, 1 / study.sample_rate), dtype=np.float64)
     parts = []
     for (model, kind, label), part in rows.sort("model", _order(), "label").group_by(
         "model", "kind", "label", maintain_order=True
     ):
         stack = np.stack([arrays[unit][row] for unit, row in part.select("unit", "row").iter_rows()])
-        parts.append(
-            pl.DataFrame({"hertz": hertz, "density": mean_density(stack)}).select(
-                pl.lit(model).alias("model"), pl.lit(kind).alias("kind"), pl.lit(label).alias("label"),
-                pl.lit(part.height).alias("signals"), "hertz", "density",
-            )
-        )  # fmt: skip
-    return pl.concat(parts)
+        parts.append(_lines(str(model), str(kind), str(label), part.height, hertz, mean_density(stack)))
+    return pl.concat([*parts, *_composite_densities(study, window)])
+
+
+def _composite_densities(study: Reopened, window: int) -> Iterator[pl.DataFrame]:
+    settings, names = used_settings(study), dict(study.models.select("model", "spec").iter_rows())
+    for composite in read_composites(study, settings) if settings else []:
+        hertz, values = density(composite.signal, study.sample_rate, window)
+        yield _lines(names[composite.model], COMPOSITE, composite.label, 1, hertz, mean_density(values[None]))
+
+
+def _lines(
+    model: str, kind: str, label: str, signals: int, hertz: NDArray[np.float64], values: NDArray[np.float64]
+) -> pl.DataFrame:
+    about = {"model": model, "kind": kind, "label": label, "signals": signals}
+    columns = [pl.lit(value).alias(name) for name, value in about.items()]
+    return pl.DataFrame({"hertz": hertz, "density": values}).select(*columns, "hertz", "density")
 
 
 def _options(window: int) -> dict[str, Any]:
@@ -204,16 +229,6 @@ def _compare_classes(part: pl.DataFrame, measure: str) -> Iterator[dict[str, Any
             "median_first": float(np.median(ones)), "median_second": float(np.median(others)),
             "u": found.u, "p": found.p, "effect": found.effect, "higher": higher,
         }  # fmt: skip
-
-
-def _named(study: Reopened, rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows with the models' specs for their ids."""
-    if rows.is_empty():
-        return rows
-    names = dict(study.models.select("model", "spec").iter_rows())
-    return rows.filter(pl.col("model").is_in(list(names))).with_columns(
-        model=pl.col("model").replace_strict(names, return_dtype=pl.String)
-    )
 
 
 def _densities(study: Reopened, unit: str, window: int) -> NDArray[np.float64]:
