@@ -349,7 +349,7 @@ def test_figures_hold_what_the_tables_hold(store: Path, tmp_path: Path) -> None:
         ),
     )
     figure = plot_flips(flips)
-    lines = {line.get_label(): np.asarray(line.get_ydata()) for line in figure.axes[3].get_lines()}  # low of low
+    lines = {line.get_label(): np.asarray(line.get_ydata()) for line in figure.axes[1].get_lines()}  # low of low
     assert {"yes, overlay", "yes, replace", "yes, noise"} <= set(lines)
     assert lines["yes, overlay"][0] == 0
     assert lines["yes, overlay"][-1] == 1
