@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
@@ -78,8 +79,7 @@ def plot_entropies(measures: pl.DataFrame, kinds: Sequence[str], measure: str = 
                 # spread in a fixed pattern, so that the same data make the same figure
                 offsets = np.linspace(-0.18, 0.18, len(group)) if len(group) > 1 else np.zeros(len(group))
                 panel.scatter(place + offsets, group, s=4, color=colour, alpha=0.6, linewidths=0)
-            names = [f"{label}\n({len(group)})" for label, group in zip(labels, groups, strict=True)]
-            panel.set_xticks(range(1, len(labels) + 1), names)
+            panel.set_xticks(range(1, len(labels) + 1), labels)
             _finish(panel, row, column, _short(model), kind, measure.replace("_", " "))
             panel.set_ylim(-0.03, 1.03)
     return figure
@@ -111,7 +111,7 @@ def plot_flips(flips: pl.DataFrame) -> Figure:
                 colour = COLOURS[labels.index(label) % len(COLOURS)]
                 rate = part["flips"] / part["clips"]
                 panel.plot(part["level"], rate, styles[way], color=colour, linewidth=1, label=f"{label}, {way}")
-            _finish(panel, row, column, f"of {_short(source)}", f"judged by {_short(judge)}", "turned")
+            _finish(panel, row, column, f"of {_short(source)}", f"judged by {_short(judge)}", "share turned")
             panel.set_ylim(-0.03, 1.03)
     for panel in axes[-1]:
         panel.set_xlabel("dB relative to the clip", fontsize=8)
@@ -130,9 +130,10 @@ def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
     """
     paths = [Path(folder) / f"{name}.{kind}" for kind in ("svg", "png")]
     try:
-        for path in paths:
-            # no date in the file: the same data make the same file
-            figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+        # no date and no random ids in the file: the same data make the same file
+        with matplotlib.rc_context({"svg.hashsalt": "earwitness"}):
+            for path in paths:
+                figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be written ({error}); choose another --out") from error
     return paths
