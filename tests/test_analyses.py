@@ -236,6 +236,16 @@ def test_fidelity_against_a_recogniser_that_hears_what_is_planted(store: Path) -
     )  # fmt: skip
 
 
+def test_fidelity_of_some_clips_is_part_of_the_fidelity_of_all(store: Path) -> None:
+    with Store(store, write=True) as opened:
+        study = reopen(opened, "cpu")
+        assert measure_fidelity(study, limit=2).units == 2 + 4  # the planted clips have one label: none
+        some = set(read_fidelity(study)["clip"])
+        assert measure_fidelity(study, limit=2).units == 0
+        assert measure_fidelity(study).units == 4 + 8
+        assert some < set(read_fidelity(study)["clip"])
+
+
 def test_without_a_recogniser_there_are_measures_and_no_transcripts(store: Path) -> None:
     with Store(store, write=True) as opened:
         study = reopen(opened, "cpu")
@@ -262,6 +272,7 @@ def test_a_recogniser_that_breaks_is_a_failed_row(store: Path) -> None:
         # two clips have no transcript, so that their signals have nothing to be compared with
         assert done.units == 4 + 8
         assert ["no more memory" in failure for failure in done.failures] == [True, True]
+        assert opened.frame("SELECT stage FROM failures")["stage"].to_list() == ["fidelity"] * 2
         assert measure_fidelity(reopen(opened, "cpu"), broken, "stub").units == 2 + 4
         assert opened.frame("SELECT * FROM failures").is_empty()
 

@@ -13,6 +13,7 @@ from .common import (
     FormatOption,
     OutOption,
     QuietOption,
+    SeedOption,
     StoreArgument,
     check_style,
     make_writable,
@@ -29,6 +30,8 @@ def fidelity(
     ] = "",
     language: Annotated[str, typer.Option(help="Of the speech; empty: let the recogniser guess.")] = "en",
     kind: Annotated[list[str] | None, typer.Option(help="Of the signals; repeat for several.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many clips of each label, at random.")] = None,
+    seed: SeedOption = 0,
     out: OutOption = None,
     style: FormatOption = "md",
     device: DeviceOption = "auto",
@@ -45,7 +48,7 @@ def fidelity(
     listener = open_recogniser(recogniser, device, language or None) if recogniser else None
     name = f"{recogniser} ({language or 'any language'})" if recogniser else ""
     with open_analysis(path, device, quiet) as (study, reporter):
-        done = measure_fidelity(study, listener, name, kinds, reporter)
+        done = measure_fidelity(study, listener, name, kinds, reporter, limit, seed)
         tables = {"fidelity": fidelity_table(study, name, kinds)}
         if out is not None and recogniser:
             write_tables({"transcripts": transcript_table(study, name, kinds)}, out)

@@ -87,7 +87,7 @@ def do_units(
     store, reporter = study.store, reporter or Quiet()
     done = store.done_units(study.key, analysis, options)
     todo = [unit for unit in units if unit.name not in done]
-    store.clear_failures(study.key, analysis)
+    store.forget_failures(study.key, [(analysis, unit.clip or unit.name, unit.model) for unit in units])
     if todo:
         reporter.stage(analysis, len(todo))
     count, failures = 0, []

@@ -41,6 +41,8 @@ def measure_fidelity(
     spec: str = "",
     kinds: Sequence[str] = DEFAULT_KINDS,
     reporter: Reporter | None = None,
+    limit: int | None = None,
+    seed: int = 0,
 ) -> Done:
     """Measure every signal of the study that the store has no measures of.
 
@@ -54,6 +56,8 @@ def measure_fidelity(
     kinds : sequence of str
         Of the signals.
     reporter : Reporter, optional
+    limit, seed : int
+        Only so many clips of each of the data set's labels, drawn with the seed; what is in the store stays.
 
     Raises
     ------
@@ -65,10 +69,11 @@ def measure_fidelity(
     if (recogniser is None) != (not spec):
         raise ConfigError("a recogniser needs a name, and a name a recogniser; give both or neither")
     options, heard = _options(spec, kinds), _Heard(study, recogniser)
-    first = do_units(study, ANALYSIS, options, list(_original_units(study, heard)), reporter)
+    clips = _choose(study.clips, limit, seed)
+    first = do_units(study, ANALYSIS, options, list(_original_units(study, heard, clips)), reporter)
     for clip, text in _texts(study, options):
         heard.texts[clip] = text
-    return first + do_units(study, ANALYSIS, options, list(_signal_units(study, heard, kinds)), reporter)
+    return first + do_units(study, ANALYSIS, options, list(_signal_units(study, heard, clips, kinds)), reporter)
 
 
 def read_fidelity(study: Reopened, spec: str = "", kinds: Sequence[str] = DEFAULT_KINDS) -> pl.DataFrame:
@@ -149,8 +154,16 @@ def _texts(study: Reopened, options: dict[str, Any]) -> Iterator[tuple[int, str 
         yield from rows.filter(pl.col("kind") == ORIGINAL).select("clip", "text").iter_rows()
 
 
-def _original_units(study: Reopened, heard: _Heard) -> Iterator[Unit]:
-    for clip, path in study.clips.select("clip", "path").iter_rows():
+def _choose(clips: pl.DataFrame, limit: int | None, seed: int) -> dict[int, str]:
+    """The paths of so many clips of each label at random, or of all, by their id."""
+    if limit is not None:
+        order = np.random.default_rng(seed).permutation(clips.height)
+        clips = clips[order].group_by("truth", maintain_order=True).head(limit).sort("clip")
+    return dict(clips.select("clip", "path").iter_rows())
+
+
+def _original_units(study: Reopened, heard: _Heard, clips: dict[int, str]) -> Iterator[Unit]:
+    for clip, path in clips.items():
         yield Unit(f"{clip}", _original(study, heard, clip), path)
 
 
@@ -162,13 +175,12 @@ def _original(study: Reopened, heard: _Heard, clip: int) -> Callable[[], tuple[R
     return work
 
 
-def _signal_units(study: Reopened, heard: _Heard, kinds: Sequence[str]) -> Iterator[Unit]:
-    paths = dict(study.clips.select("clip", "path").iter_rows())
+def _signal_units(study: Reopened, heard: _Heard, clips: dict[int, str], kinds: Sequence[str]) -> Iterator[Unit]:
     specs = dict(study.models.select("model", "spec").iter_rows())
-    subsets = study.subsets().filter(pl.col("kind").is_in(list(kinds)) & pl.col("clip").is_in(list(paths)))
+    subsets = study.subsets().filter(pl.col("kind").is_in(list(kinds)) & pl.col("clip").is_in(list(clips)))
     for (clip, model), part in subsets.group_by("clip", "model", maintain_order=True):
         if clip in heard.texts:  # else the clip itself failed, and says so
-            yield Unit(f"{clip}/{model}", _signals(study, heard, part), paths[clip], specs[model])
+            yield Unit(f"{clip}/{model}", _signals(study, heard, part), clips[int(str(clip))], specs[model])
 
 
 def _signals(study: Reopened, heard: _Heard, part: pl.DataFrame) -> Callable[[], tuple[Rows, None]]:
