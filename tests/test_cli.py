@@ -171,8 +171,14 @@ def test_a_study_from_file_to_page(
     assert json.loads(capsys.readouterr().out)["explanations"] == 2
     assert call(monkeypatch, "study", "tables", store, "--format", "json") == 0
     tables = json.loads(capsys.readouterr().out)
-    pairs = {(row["source"], row["judge"]): row["alpha"] for row in tables["transfer, sufficient"]}
-    assert all(pairs[pair] == 1.0 for pair in pairs if pair[0] == pair[1])
+    rates = [row for row in tables["matrix_sufficient"] if row["model"] != "average"]
+    assert len(rates) == 2
+    assert all(row[row["model"]] == 1.0 for row in rates)
+    assert call(monkeypatch, "study", "tables", store, "--table", "chance", "--table", "models") == 0
+    printed = capsys.readouterr().out
+    assert "## chance" in printed
+    assert "## curves" not in printed
+    assert "use one of models, " in refused(monkeypatch, capsys, "study", "tables", store, "--table", "modles")
     for style in ("md", "csv"):
         assert call(monkeypatch, "study", "tables", store, "--format", style) == 0
         assert "alpha" in capsys.readouterr().out

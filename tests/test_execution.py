@@ -8,13 +8,13 @@ import pytest
 
 from earwitness.study.run import Summary
 from earwitness.study.store import Store
-from earwitness.transfer import study_tables
+from earwitness.tables import study_tables
 from test_study import do, dump, make_clips, study_of
 
 
 def tables(path: Path) -> dict[str, str]:
     with Store(path) as store:
-        return {name: table.write_csv() for name, table in study_tables(store, 0.5).items()}
+        return {name: table.write_csv() for name, table in study_tables(store).items()}
 
 
 @pytest.fixture(scope="module")

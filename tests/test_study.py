@@ -17,13 +17,13 @@ from earwitness import ConfigError, LabelError, ModelError, StoreError
 from earwitness.study.config import parse_study
 from earwitness.study.run import Summary, plan, run
 from earwitness.study.store import Store, pack_mask, unpack_mask
+from earwitness.tables import study_tables
 from earwitness.transfer import (
     agreement_table,
     load_answers,
     model_table,
     signal_table,
     study_status,
-    study_tables,
     transfer_table,
 )
 
@@ -220,9 +220,9 @@ def test_tables_have_every_pair(tmp_path: Path) -> None:
     make_clips(tmp_path / "clips", 1)
     do(study_of(tmp_path / "clips", "low", "high"), tmp_path / "s.db")
     with Store(tmp_path / "s.db") as store:
-        tables = study_tables(store, 0.5)
-    assert tables["transfer, sufficient"].height == tables["agreement on the clips"].height == 4
-    assert {"alpha", "beta", "joint"} <= set(tables["transfer, complete"].columns)
+        tables = study_tables(store)
+    assert tables["agreement"].height == 4
+    assert {"alpha", "beta", "joint"} <= set(tables["transfer"].columns)
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=300))

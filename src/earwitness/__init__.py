@@ -4,10 +4,12 @@ from .audio import Clip, read
 from .errors import AudioError, ConfigError, EarwitnessError, LabelError, ModelError, StoreError
 from .explain import Explanation, Missing, SearchSettings, Subset, explain
 from .models import Classifier, Model, align, aligned, open_model
+from .transfer import Answers, transfer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Answers",
     "AudioError",
     "Classifier",
     "Clip",
@@ -26,4 +28,5 @@ __all__ = [
     "explain",
     "open_model",
     "read",
+    "transfer",
 ]

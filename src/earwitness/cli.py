@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from . import __version__, audio, transfer
+from . import __version__, audio
 from .commands.common import DeviceOption, QuietOption, check_style, make_reporter, make_writable, print_tables
 from .commands.compose import compose
 from .commands.fidelity import fidelity
@@ -35,6 +35,9 @@ from .study.run import Summary
 from .study.run import plan as plan_study
 from .study.run import run as run_plan
 from .study.store import Store
+from .tables import Options, make_tables
+from .transfer import check_epsilon, load_answers
+from .transfer import study_status as read_status
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -153,7 +156,7 @@ def study_status(
 ) -> None:
     """What is done, left, failed, and why."""
     with Store(path) as store:
-        status = transfer.study_status(store)
+        status = read_status(store)
     if as_json:
         print(json.dumps(status, indent=1))
         return
@@ -168,12 +171,18 @@ def study_tables(
     path: Annotated[Path, typer.Argument(metavar="STORE")],
     style: Annotated[str, typer.Option("--format", help="md, csv or json.")] = "md",
     epsilon: Annotated[float | None, typer.Option(help="Definition 4's ε; default: the study's.")] = None,
+    table: Annotated[list[str] | None, typer.Option(help="Only this table; may be given several times.")] = None,
+    cluster: Annotated[str, typer.Option(help="What is resampled for intervals: clip or group.")] = "clip",
+    level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
+    seed: Annotated[int, typer.Option(help="Of intervals and permutation tests.")] = 0,
+    without_vacuous: Annotated[bool, typer.Option("--without-vacuous", help="Leave empty sets out.")] = False,
 ) -> None:
-    """Every table of the study."""
+    """Every table of the study, with intervals, tests and what chance would give."""
     check_style(style)
     with Store(path) as store:
-        level = transfer.check_epsilon(epsilon if epsilon is not None else float(store.meta().get("epsilon", 0.5)))
-        tables = transfer.study_tables(store, level)
+        chosen = epsilon if epsilon is not None else float(store.meta().get("epsilon", 0.5))
+        options = Options(chosen, level, seed=seed, cluster=cluster, vacuous=not without_vacuous)
+        tables = make_tables(load_answers(store), options, table)
     print_tables(tables, style)
 
 
@@ -185,7 +194,7 @@ def report(
 ) -> None:
     """The page: tables, players, spectra."""
     with Store(path) as store:
-        level = transfer.check_epsilon(epsilon if epsilon is not None else float(store.meta().get("epsilon", 0.5)))
+        level = check_epsilon(epsilon if epsilon is not None else float(store.meta().get("epsilon", 0.5)))
         page = write_report(store, out, epsilon=level)
     print(page.resolve())
 

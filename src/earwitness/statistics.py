@@ -133,7 +133,7 @@ def wilson(successes: ArrayLike, trials: ArrayLike, level: float = 0.95) -> tupl
     p, z = np.asarray(successes, dtype=np.float64) / n, ndtri((1 + level) / 2)
     centre, spread = p + z**2 / (2 * n), z * np.sqrt(np.maximum(p * (1 - p), 0) / n + z**2 / (4 * n**2))
     low, high = ((centre + side * spread) / (1 + z**2 / n) for side in (-1, 1))
-    return np.asarray(np.maximum(low, 0)), np.asarray(np.minimum(high, 1))
+    return np.asarray(np.where(p == 0, 0, low)), np.asarray(np.minimum(high, 1))
 
 
 def ratio(sums: Real, counts: Real) -> Real:
@@ -230,7 +230,7 @@ def cohen_h(first: ArrayLike, second: ArrayLike) -> Real:
 def compare_pairs(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> PairedTest:
     """Paired t-test and Wilcoxon's signed-rank test of first − second; pairs with a NaN are left out.
 
-    A t of differences that do not vary is infinite (p = 0), or NaN where there is no difference at all.
+    Differences that do not vary have no t: NaN, where scipy says infinite and p = 0 even of two pairs.
     """
     check_level(level)
     gaps = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
@@ -240,9 +240,9 @@ def compare_pairs(first: ArrayLike, second: ArrayLike, level: float = 0.95) -> P
         return PairedTest(0, nan, nan, nan, nan, nan, nan, nan, nan, nan)
     mean, spread = float(gaps.mean()), float(gaps.std(ddof=1)) if n > 1 else nan
     if n > 1 and np.ptp(gaps) <= TIE:
-        spread = 0.0
+        spread = 0.0  # not what rounding makes of it
     half = float(stdtrit(n - 1, (1 + level) / 2)) * spread / np.sqrt(n) if n > 1 else nan
-    effect = mean / spread if spread > 0 else nan if n < 2 or abs(mean) <= TIE else float(np.copysign(np.inf, mean))
+    effect = mean / spread if spread > 0 else nan
     t = effect * np.sqrt(n)
     p_t = 2 * float(stdtr(n - 1, -abs(t))) if n > 1 else nan
     return PairedTest(n, mean, mean - half, mean + half, float(t), p_t, float(effect), *signed_rank(gaps))

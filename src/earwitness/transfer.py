@@ -47,6 +47,9 @@ SIGNAL_COLUMNS: dict[str, pl.DataType] = {
     "certificate": _TEXT, "parent": _WHOLE, "label": _TEXT,
 }  # fmt: skip
 
+#: what names a signal in :func:`signal_table`
+SIGNAL_KEYS = ("subset", "clip", "path", "group", "dataset", "source", "kind", "draw", "size", "label")
+
 
 @dataclass(frozen=True, eq=False)
 class Answers:
@@ -62,8 +65,8 @@ class Answers:
         One row a signal and judging model: ``subset`` (id), ``clip`` (id), ``path``, ``truth``, ``group``,
         ``dataset``, ``source`` and ``judge`` (specs), ``kind``, ``draw``, ``size``, ``energy``, ``certificate``,
         ``parent`` (null), ``label`` (what the source says to the clip), ``answer`` (what the judge says to the
-        signal), ``accepted``, ``probability`` and ``rank`` (of ``label``, for the judge), ``entropy`` (bits),
-        ``entropy_share`` (of log₂ n).
+        signal) and ``confidence`` (its probability), ``accepted``, ``probability`` and ``rank`` (of ``label``, for
+        the judge), ``entropy`` (bits), ``entropy_share`` (of log₂ n).
     originals : polars.DataFrame
         One row a clip and model: ``clip``, ``path``, ``truth``, ``group``, ``dataset``, ``model``, ``answer``,
         ``probability``.
@@ -110,7 +113,7 @@ def rank_of(log_probabilities: NDArray[np.float32], labels: NDArray[np.intp]) ->
 def judge(raw: pl.DataFrame, log_probabilities: Log, labels: tuple[str, ...]) -> pl.DataFrame:
     """What answers say about the label in column ``label``; rows without an answer (NaN) are left out.
 
-    Adds ``answer``, ``accepted``, ``probability``, ``rank``, ``entropy``, ``entropy_share`` (see :class:`Answers`).
+    Adds ``answer``, ``confidence``, ``accepted``, ``probability``, ``rank``, ``entropy``, ``entropy_share`` (see :class:`Answers`).
     """
     known = ~np.isnan(log_probabilities).any(axis=1)
     raw, logs = raw.filter(pl.Series(known)), log_probabilities[known]
@@ -120,6 +123,7 @@ def judge(raw: pl.DataFrame, log_probabilities: Log, labels: tuple[str, ...]) ->
     chosen = np.take_along_axis(logs, claimed[:, None], axis=1)[:, 0]
     return raw.with_columns(
         answer=_top(logs, labels),
+        confidence=_highest(logs),
         accepted=pl.Series(ranks == 1, dtype=pl.Boolean),
         probability=pl.Series(np.exp(chosen.astype(np.float64)), dtype=pl.Float64),
         rank=pl.Series(ranks, dtype=pl.Int64),
@@ -130,6 +134,10 @@ def judge(raw: pl.DataFrame, log_probabilities: Log, labels: tuple[str, ...]) ->
 
 def _top(logs: Log, labels: tuple[str, ...]) -> pl.Series:
     return pl.Series(np.array(labels, dtype=object)[logs.argmax(axis=1)].tolist(), dtype=pl.String)
+
+
+def _highest(logs: Log) -> pl.Series:
+    return pl.Series(np.exp(logs.max(axis=1, initial=-np.inf).astype(np.float64)), dtype=pl.Float64)
 
 
 def latest_settings(store: Store) -> str:
@@ -214,10 +222,7 @@ def _read_originals(
     known = ~np.isnan(logs).any(axis=1)
     rows = _cast(raw.drop("log_probabilities"), {"clip": _WHOLE, "id": _WHOLE}).filter(pl.Series(known))
     logs = logs[known]
-    rows = rows.with_columns(
-        answer=_top(logs, labels),
-        probability=pl.Series(np.exp(logs.max(axis=1).astype(np.float64)) if len(logs) else [], dtype=pl.Float64),
-    )
+    rows = rows.with_columns(answer=_top(logs, labels), probability=_highest(logs))
     rows = rows.join(models.select("id", "position", "model"), on="id").join(clips, on="clip")
     rows = rows.sort("place", "position")
     return rows.select(*_CLIP, "model", "answer", "probability")
@@ -509,7 +514,7 @@ def signal_table(answers: Answers, epsilon: float = 0.5) -> pl.DataFrame:
     certain = pl.col("entropy_share") < epsilon
     return (
         answers.judgements.filter(pl.col("source") != pl.col("judge"))
-        .group_by("subset", "clip", "path", "source", "kind", "draw", "size", "label", maintain_order=True)
+        .group_by(*SIGNAL_KEYS, maintain_order=True)
         .agg(
             judges=pl.len(),
             alpha=pl.col("accepted").mean(),
@@ -522,7 +527,7 @@ def signal_table(answers: Answers, epsilon: float = 0.5) -> pl.DataFrame:
 
 def model_table(answers: Answers, kind: str = "sufficient") -> pl.DataFrame:
     """For each model: how convincing (mean α of its signals on the others), how convinced (of the others' on it),
-    accuracy on the study's own labels, and median size of its sets."""
+    accuracy on the study's own labels (of ``labelled`` clips), and median size of its sets."""
     pairs = transfer_table(answers, kind, 1.0).filter(pl.col("source") != pl.col("judge"))
     convincing = pairs.group_by("source").agg(convincing=pl.col("alpha").mean()).rename({"source": "model"})
     convinced = pairs.group_by("judge").agg(convinced=pl.col("alpha").mean()).rename({"judge": "model"})
@@ -532,7 +537,9 @@ def model_table(answers: Answers, kind: str = "sufficient") -> pl.DataFrame:
     known = answers.originals.with_columns(truth=pl.Series(truth, dtype=pl.String)).filter(
         pl.col("truth").is_not_null()
     )
-    accuracy = known.group_by("model").agg(accuracy=(pl.col("truth") == pl.col("answer")).mean())
+    accuracy = known.group_by("model").agg(
+        labelled=pl.len(), accuracy=(pl.col("truth") == pl.col("answer")).mean()
+    )  # fmt: skip
     own = answers.judgements.filter((pl.col("kind") == kind) & (pl.col("source") == pl.col("judge")))
     sizes = own.group_by("source").agg(
         sets=pl.len(), vacuous=(pl.col("size") == 0).sum(), median_size=pl.col("size").median()
@@ -551,20 +558,6 @@ def agreement_table(answers: Answers) -> pl.DataFrame:
     return pairs.group_by("source", "judge", maintain_order=True).agg(
         clips=pl.len(), agreement=(pl.col("said") == pl.col("other")).mean()
     )
-
-
-def study_tables(store: Store, epsilon: float) -> dict[str, pl.DataFrame]:
-    """Every table of a study by name."""
-    answers = load_answers(store)
-    tables = {"models": model_table(answers), "agreement on the clips": agreement_table(answers)}
-    for kind in KINDS[:3]:
-        tables[f"transfer, {kind}"] = transfer_table(answers, kind, epsilon)
-    signals = signal_table(answers, epsilon)
-    tables["transferable signals"] = signals.group_by("source", "kind", maintain_order=True).agg(
-        signals=pl.len(), alpha=pl.col("alpha").mean(), beta=pl.col("beta").mean(), joint=pl.col("joint").mean(),
-        transferable=pl.col("transferable").mean(),
-    )  # fmt: skip
-    return tables
 
 
 def study_status(store: Store) -> dict[str, Any]:
