@@ -113,7 +113,7 @@ def rank_of(log_probabilities: NDArray[np.float32], labels: NDArray[np.intp]) ->
 def judge(raw: pl.DataFrame, log_probabilities: Log, labels: tuple[str, ...]) -> pl.DataFrame:
     """What answers say about the label in column ``label``; rows without an answer (NaN) are left out.
 
-    Adds ``answer``, ``confidence``, ``accepted``, ``probability``, ``rank``, ``entropy``, ``entropy_share`` (see :class:`Answers`).
+    Adds the columns of :class:`Answers` from ``answer`` to ``entropy_share``.
     """
     known = ~np.isnan(log_probabilities).any(axis=1)
     raw, logs = raw.filter(pl.Series(known)), log_probabilities[known]
@@ -384,16 +384,18 @@ class _Asked:
                 masks.append(mask)
                 return number
 
-            parents: dict[int, Mask] = {}
+            parents: list[tuple[str, int, int, Mask]] = []
             for kind, draw, part in one.parts():
                 if isinstance(part, Subset):
                     mask = from_runs(part.runs, one.spectrum.size)
                     number = add(mask, kind=kind, draw=draw, certificate=part.certificate.kind, parent=None)
                     if kind in KINDS[:3]:
-                        parents[number] = mask
-            ids, facts = list(parents), (one.spectrum.clip.sha256, one.fingerprint, seed)
-            for null in draw_nulls(list(parents.values()), one.spectrum.energy, nulls, *facts):
-                add(null.mask, kind=null.kind, draw=null.draw, certificate="none", parent=ids[null.parent])
+                        parents.append((kind, draw, number, mask))
+            parents.sort(key=lambda parent: parent[:2])  # as a study does, whose null signals are the same
+            chosen, facts = [mask for *_, mask in parents], (one.spectrum.clip.sha256, one.fingerprint, seed)
+            for null in draw_nulls(chosen, one.spectrum.energy, nulls, *facts):
+                number = parents[null.parent][2]
+                add(null.mask, kind=null.kind, draw=null.draw, certificate="none", parent=number)
         return signals, masks
 
     def _overlap(self, pairs: list[dict[str, Any]], signals: dict[int, dict[str, Any]]) -> None:
