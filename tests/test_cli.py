@@ -178,6 +178,8 @@ def test_a_study_from_file_to_page(
     printed = capsys.readouterr().out
     assert "## chance" in printed
     assert "## curves" not in printed
+    assert call(monkeypatch, "study", "tables", store, "--out", tmp_path / "tables") == 0
+    assert (tmp_path / "tables" / "chance.csv").read_text().startswith("kind,source,judge,")
     assert "use one of models, " in refused(monkeypatch, capsys, "study", "tables", store, "--table", "modles")
     for style in ("md", "csv"):
         assert call(monkeypatch, "study", "tables", store, "--format", style) == 0

@@ -383,6 +383,19 @@ def test_ties_go_to_the_first_label() -> None:
     assert table["rank"].to_list() == [1, 2]
 
 
+def test_models_go_by_short_names_that_differ() -> None:
+    case = Case()
+    case.signal("a", 1, "sufficient", {"a": "X", "b": "X", "c": "Y"})
+    specs = {"a": "hf:one/ast", "b": "hf:two/ast", "c": "onnx:far/away/net.onnx"}
+    tables = make_tables(case.finish().rename_models(specs), Options(draws=20))
+    assert tables["models"]["model"].to_list() == ["hf:one/ast", "hf:two/ast", "net.onnx"]
+    assert tables["models"]["spec"].to_list() == list(specs.values())
+    assert tables["transfer"].select("source", "judge").rows() == [
+        ("hf:one/ast", "hf:two/ast"),
+        ("hf:one/ast", "net.onnx"),
+    ]
+
+
 @pytest.mark.parametrize("models", [0, 1])
 def test_tables_of_nothing_are_empty(models: int) -> None:
     case = Case()

@@ -19,7 +19,15 @@ from rich.console import Console
 from rich.table import Table
 
 from . import __version__, audio
-from .commands.common import DeviceOption, QuietOption, check_style, make_reporter, make_writable, print_tables
+from .commands.common import (
+    DeviceOption,
+    QuietOption,
+    check_style,
+    make_reporter,
+    make_writable,
+    print_tables,
+    write_tables,
+)
 from .commands.compose import compose
 from .commands.fidelity import fidelity
 from .commands.manipulate import manipulate
@@ -176,6 +184,7 @@ def study_tables(
     level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Of intervals and permutation tests.")] = 0,
     without_vacuous: Annotated[bool, typer.Option("--without-vacuous", help="Leave empty sets out.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for the tables as CSV, in place of printing.")] = None,
 ) -> None:
     """Every table of the study, with intervals, tests and what chance would give."""
     check_style(style)
@@ -183,7 +192,11 @@ def study_tables(
         chosen = epsilon if epsilon is not None else float(store.meta().get("epsilon", 0.5))
         options = Options(chosen, level, seed=seed, cluster=cluster, vacuous=not without_vacuous)
         tables = make_tables(load_answers(store), options, table)
-    print_tables(tables, style)
+    if out is None:
+        print_tables(tables, style)
+    else:
+        write_tables(tables, out)
+        print(f"{len(tables)} tables written to {out}")
 
 
 @app.command()

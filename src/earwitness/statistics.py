@@ -454,13 +454,26 @@ def _largest_scores(sums: Real, counts: Real, draws: int, seed: int) -> Real:
         return np.full(draws, np.nan)
     rng = np.random.default_rng([seed, 1])
     start, found = np.arange(clusters)[:, None, None] * n * n, []
-    chunk = max(1, (1 << 19) // max(1, clusters * n * n))
-    for first in range(0, draws, chunk):
-        order = np.argsort(rng.random((min(chunk, draws - first), clusters, n)), axis=2)
+    # as many signals everywhere: shuffling does not change how many there are
+    even = np.ptp(counts[:, ~np.eye(n, dtype=bool)]) == 0
+    totals = np.broadcast_to(counts.sum(axis=0), (1, n, n))
+    block = max(1, (1 << 19) // max(1, clusters * n * n))
+    for first in range(0, draws, block):
+        order = _shuffles(rng, min(block, draws - first), clusters, n)
         cells = start + order[..., :, None] * n + order[..., None, :]
-        rates = ratio(*(np.take(part.reshape(-1), cells).sum(axis=1) for part in (sums, counts)))
+        if not even:
+            totals = np.take(counts.reshape(-1), cells).sum(axis=1)
+        rates = ratio(np.take(sums.reshape(-1), cells).sum(axis=1), totals)
         found.append(flat_earther_scores(rates)[3].max(axis=1))
     return np.concatenate(found)
+
+
+def _shuffles(rng: np.random.Generator, rows: int, clusters: int, n: int) -> NDArray[np.intp]:
+    """An order of n models for each row and cluster, intp [rows, clusters, n]."""
+    if n > EXACT:
+        return np.argsort(rng.random((rows, clusters, n)), axis=2)
+    orders = _orders(n, 0, 0)
+    return orders[rng.integers(len(orders), size=(rows, clusters))]
 
 
 def check_level(level: float) -> float:

@@ -34,7 +34,7 @@ from .statistics import (
     wilson,
 )
 from .study.store import Store
-from .transfer import Answers, agreement_table, check_epsilon, load_answers, model_table, signal_table
+from .transfer import Answers, agreement_table, check_epsilon, load_answers, model_table, short_names, signal_table
 
 Real = NDArray[np.float64]
 
@@ -93,6 +93,8 @@ def make_tables(
 ) -> dict[str, pl.DataFrame]:
     """The tables by name; all of :data:`TABLES` unless some are named.
 
+    Models go by short names (:func:`earwitness.transfer.short_names`); the table ``models`` has their specs.
+
     Raises
     ------
     ConfigError
@@ -106,7 +108,12 @@ def make_tables(
         raise ConfigError("cluster 'group': not all recordings belong to one; use clip")
     if not options.vacuous:
         answers = answers.without_vacuous()
-    return {name: _finite(TABLES[name](answers, options)) for name in names or TABLES}
+    specs = answers.models["model"]
+    answers = answers.rename_models(dict(zip(specs, short_names(specs.to_list()), strict=True)))
+    tables = {name: TABLES[name](answers, options) for name in names or TABLES}
+    if "models" in tables:
+        tables["models"] = tables["models"].with_columns(spec=specs)
+    return {name: _finite(table) for name, table in tables.items()}
 
 
 def study_tables(store: Store, options: Options | None = None) -> dict[str, pl.DataFrame]:

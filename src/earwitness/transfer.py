@@ -18,6 +18,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,16 @@ class Answers:
             self, judgements=self.judgements.filter(~gone), nulls=self.nulls.filter(~pl.col("parent").is_in(empty)),
             overlaps=self.overlaps.filter(~gone & ~pl.col("other").is_in(empty)),
         )  # fmt: skip
+
+    def rename_models(self, names: Mapping[str, str]) -> Answers:
+        """The same with other names for the models; they must differ."""
+
+        def rename(table: pl.DataFrame, *columns: str) -> pl.DataFrame:
+            return table.with_columns(pl.col(*columns).replace_strict(names, return_dtype=_TEXT))
+
+        judged = (rename(table, "source", "judge") for table in (self.judgements, self.nulls, self.overlaps))
+        models, originals = rename(self.models, "model"), rename(self.originals, "model")
+        return Answers(self.labels, models, next(judged), originals, next(judged), next(judged))
 
 
 def entropy_bits(log_probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -212,6 +223,19 @@ def unique_names(specs: Sequence[str], fingerprints: Sequence[str]) -> list[str]
     """Each spec; with the start of its fingerprint where two models go by the same."""
     counts = Counter(specs)
     return [spec if counts[spec] == 1 else f"{spec}#{mark[:8]}" for spec, mark in zip(specs, fingerprints, strict=True)]
+
+
+def short_names(specs: Sequence[str]) -> list[str]:
+    """Each spec without back end and folders, unless two would read the same.
+
+    Examples
+    --------
+    >>> short_names(["builtin:mtt-vgg", "hf:models/wav2vec2"])
+    ['mtt-vgg', 'wav2vec2']
+    """
+    short = [PurePath(spec.partition(":")[2] or spec).name or spec for spec in specs]
+    counts = Counter(short)
+    return [name if counts[name] == 1 else spec for name, spec in zip(short, specs, strict=True)]
 
 
 def _read_originals(
