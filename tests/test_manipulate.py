@@ -81,7 +81,7 @@ def test_robustness_follows_from_what_was_found(study: Reopened) -> None:
     flips = read_flips(study, SETTINGS).filter("flipped")
     for row in table.filter(pl.col("bound") == "30 dB").iter_rows(named=True):
         model = study.models.filter(pl.col("spec") == row["model"])["model"][0]
-        those = flips.filter((pl.col("model") == model) & (pl.col("snr") >= 29.99) & (pl.col("size") <= row["k"]))
+        those = flips.filter((pl.col("model") == model) & (pl.col("snr") >= 30) & (pl.col("size") <= row["k"]))
         assert row["flipped"] == those["clip"].n_unique()
     for _, part in table.group_by("model", "bound"):
         assert part.sort("k")["rate"].is_sorted()

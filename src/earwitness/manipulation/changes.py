@@ -33,6 +33,8 @@ from .masking import Threshold, decibels
 Gains = NDArray[np.complex128]
 
 ACTIONS = ("remove", "scale", "shift")
+#: limits are used but for this share, so that rounding a signal to float32 does not break them
+HAIR = 1e-4
 #: changes that add less than this share of the clip's energy (-90 dB) are none
 LEAST = 1e-9
 
@@ -65,10 +67,6 @@ class Bounds:
             raise ConfigError(f"gain {self.gain}: out of range; use more than 0 and at most 120 dB")
         if self.count is None and (self.snr is not None or self.margin is not None):
             raise ConfigError("a bound on SNR or masking needs a count: say how many variables may change")
-
-    def keeps(self, snr: float, margin: float) -> bool:
-        """Whether a change with this SNR and masking margin, in dB, is within the bounds (to a hundredth of a dB)."""
-        return self.shortfall(snr, margin) <= 0.01
 
     def shortfall(self, snr: float, margin: float) -> float:
         """By how many dB it must become softer to be within the bounds; 0 or less if it is."""
@@ -185,10 +183,10 @@ def make_menu(
     reach = np.full(spectrum.size, np.inf)
     if bounds.snr is not None and bounds.count is not None:
         noise = 10 ** (-bounds.snr / 10) / bounds.count
-        # a hair less, so that rounding the signal to float32 does not break the bound
-        reach = np.sqrt(noise / np.maximum(spectrum.energy, 1e-300)) * (1 - 1e-6)
+        reach = np.sqrt(noise / np.maximum(spectrum.energy, 1e-300))
     if limits is not None:
         reach = np.minimum(reach, limits)
+    reach *= 1 - HAIR
     largest = 10 ** (bounds.gain / 20)
     rows = [(gains, action) for action in actions for gains in _gains(action, spectrum, reach, largest)]
     return Menu(spectrum, np.stack([gains for gains, _ in rows]), tuple(action for _, action in rows))

@@ -188,11 +188,16 @@ def find_flip(
     if goal is not None and (goal == own or not 0 <= goal < subject.original.size):
         raise ConfigError(f"goal {goal}: the clip has label {own} of {subject.original.size}; choose another")
     flipped = Flipped(Target.of(subject.original, 0.0), goal)
-    limits = masked_limits(subject.spectrum, subject.threshold, bounds) if bounds.margin is not None else None
     spent = GRADIENT if subject.sensitivity is not None else 0
+    limits = None
+    if bounds.margin is not None:
+        limits = masked_limits(subject.spectrum, subject.threshold, bounds)
+        if (bounds.count or 1) > 1:
+            limits = _soften(subject, actions, bounds, flipped, limits)
+            spent += GRADIENT * STEPS if subject.sensitivity is not None else 0
     tried = _try(subject, actions, bounds, flipped, limits, budget - spent)
     spent += tried.asked
-    if tried.short > 0 and spent < budget:  # limits on masking are for each variable alone: once more, softer
+    if tried.short > 0 and spent < budget:  # once more, softer
         tried = _try(subject, actions, bounds, flipped, tried.softer, budget - spent)
         spent += tried.asked
     if tried.change is None or tried.short > 0:
@@ -250,7 +255,7 @@ def _try(
         return _Try(outcome, asked, f"the smallest flip found changes {change.size} variables")
     signal = change.apply(subject.spectrum)
     snr, margin = loudness(subject.spectrum.clip, subject.threshold, signal)
-    short = 0.0 if bounds.keeps(snr, margin) else bounds.shortfall(snr, margin)
+    short = max(0.0, bounds.shortfall(snr, margin))
     softer = np.abs(menu.gains - 1).max(axis=0) * 10 ** (-short / 20)
     why = f"the flip found is {short:.1f} dB too loud"
     return _Try(outcome, asked, why, change, signal, snr, margin, short, softer)
@@ -295,6 +300,20 @@ def lead_gradient(classifier: Classifier, samples: Log, label: int, goal: int | 
         lead = answer[label] - answer[goal]
     (gradient,) = torch.autograd.grad(lead, waveform)
     return np.asarray(gradient.double().cpu().numpy(), dtype=np.float64)
+
+
+def _soften(
+    subject: Subject, actions: Sequence[str], bounds: Bounds, flipped: Flipped, limits: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Limits on each variable alone, made as much softer as the most promising set of ``bounds.count`` needs."""
+    menu = make_menu(subject.spectrum, tuple(actions), bounds, limits)
+    count = bounds.count or 1
+    followed = _follow(subject, menu, flipped, count)
+    mask = np.zeros(menu.size, dtype=bool)
+    mask[followed[-1] if followed else _order(subject, menu, count)] = True
+    signal = menu.change(mask).apply(subject.spectrum)
+    short = bounds.shortfall(*loudness(subject.spectrum.clip, subject.threshold, signal))
+    return np.asarray(limits * 10 ** (-max(short, 0.0) / 20), dtype=np.float64)
 
 
 def _base(flipped: Flipped, original: Log) -> float:

@@ -547,9 +547,9 @@ def _within(search: Search) -> pl.Expr:
     bounds = search.bounds
     kept = pl.col("flipped") & (pl.col("size") <= (search.count or 1 << 40))
     if bounds.snr is not None:
-        kept &= pl.col("snr") >= bounds.snr - 0.01
+        kept &= pl.col("snr") >= bounds.snr
     if bounds.margin is not None:
-        kept &= pl.col("margin") >= bounds.margin - 0.01
+        kept &= pl.col("margin") >= bounds.margin
     return kept
 
 
