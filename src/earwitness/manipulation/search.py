@@ -27,7 +27,7 @@ from ..spectrum import Mask
 Choices = NDArray[np.intp]
 
 SINGLES = 96  #: most promising changes asked alone
-BATCH = 32  #: of them at a time
+BATCHES = (8, 24, 32)  #: of them at a time, the last number again and again
 ZOOM = 6  #: best changes whose neighbours are asked
 WIDTH = 16  #: changes a round of a climb asks
 UNIONS = (2, 3, 4, 5, 6, 8, 12, 16, 25)  #: sizes of unions of the most promising
@@ -189,9 +189,11 @@ class _Seek:
 
     def run(self) -> Search[None]:
         singles = list(map(int, self.order if self.limit == 1 else self.order[:SINGLES]))
-        for start in range(0, len(singles), BATCH):
-            yield from self._ask_singles([c for c in singles[start : start + BATCH] if c not in self.slack])
-            if self.track.size > 1 and start > 0:
+        edges = list(itertools.accumulate(BATCHES, initial=0))
+        edges += range(edges[-1] + BATCHES[-1], len(singles) + BATCHES[-1], BATCHES[-1])
+        for start, stop in itertools.pairwise(edges):
+            yield from self._ask_singles([c for c in singles[start:stop] if c not in self.slack])
+            if self.track.size > 1 and start > BATCHES[0]:
                 yield from self._ask_singles(list(self._neighbours()))
             if self.track.size == 1:
                 return
