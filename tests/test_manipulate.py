@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from earwitness import ConfigError, audio
 from earwitness.cli import main
+from earwitness.report.plots_manipulation import plot_robustness
 from earwitness.study.analyses.manipulation import (
     FREE,
     ManipulationSettings,
@@ -87,6 +89,17 @@ def test_robustness_follows_from_what_was_found(study: Reopened) -> None:
         assert part.sort("k")["rate"].is_sorted()
 
 
+def test_the_curve_shows_every_bound(study: Reopened) -> None:
+    table = robustness_table(study, SETTINGS)
+    figure = plot_robustness(table)
+    assert len(figure.axes) == 3
+    for panel, (_, part) in zip(figure.axes, table.group_by("model", maintain_order=True), strict=True):
+        bounded = part.filter(pl.col("bound") == "30 dB").sort("k")
+        bars: Any = panel.containers
+        drawn = [float(bar.lines[0].get_ydata()[0]) for bar in bars]
+        assert drawn == bounded["rate"].to_list()
+
+
 def test_flips_transfer_to_models_that_hear_the_same(study: Reopened) -> None:
     table = names(transfer_of_flips(study, SETTINGS)).filter(pl.col("bound") == FREE)
     cells = {(row["source"], row["judge"]): row for row in table.iter_rows(named=True)}
@@ -162,6 +175,7 @@ def test_the_command_prints_and_writes(
     ):
         assert words in printed
     assert pl.read_csv(tmp_path / "out" / "verified.csv")["verified"].all()
+    assert (tmp_path / "out" / "robustness.svg").is_file()
     assert call(*options, "--target", "maybe", "--base", "sufficient", "--actions", "remove", "--format", "json") == 0
     assert call("--target", "mayby") == 2
     assert "did you mean 'maybe'" in capsys.readouterr().err

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from ..errors import ConfigError
+from ..report.plots_manipulation import plot_robustness
+from ..report.plots_spectral import save
 from ..study.analyses.manipulation import (
     ManipulationSettings,
     flip_answers,
@@ -49,7 +51,8 @@ def manipulate(
 ) -> None:
     """The smallest changes that flip an answer, whether they transfer, and how robust each model is.
 
-    For audits of one's own models. With --out, every flip is written as WAV and FLAC, and asked again from both.
+    For audits of one's own models. With --out, every flip is written as WAV and FLAC, and asked again from both, and
+    a figure shows the robustness curve.
     """
     check_style(style)
     settings = ManipulationSettings(
@@ -64,6 +67,8 @@ def manipulate(
         if out is not None:
             verified = write_signals(study, settings, out / "flips", reporter)
             write_tables({"flips": flip_table(study, settings), "verified": verified}, out)
+            if settings.snrs and settings.counts and "robustness" in tables:
+                save(plot_robustness(tables["robustness"]), out, "robustness")
             if not verified.is_empty():
                 reporter.say(f"{verified['verified'].sum()} of {verified.height} flips verified from their files")
     show(done, tables, style, out)
