@@ -26,7 +26,7 @@ from ..spectrum import Mask
 
 Choices = NDArray[np.intp]
 
-SINGLES = 96  #: most promising changes asked alone
+SINGLES = 96  #: most promising changes asked alone, or a third of the budget if that is less
 BATCHES = (8, 24, 32)  #: of them at a time, the last number again and again
 ZOOM = 6  #: best changes whose neighbours are asked
 WIDTH = 16  #: changes a round of a climb asks
@@ -138,7 +138,8 @@ def smallest_flip(
     Outcome
     """
     track = _Track()
-    seek = _Seek(flipped, noise, order, base, starts, variables or noise.size, limit, track)
+    singles = order if limit == 1 else order[: min(SINGLES, budget // 3)]
+    seek = _Seek(flipped, noise, order, singles, base, starts, variables or noise.size, limit, track)
     why = ""
     try:
         yield from _watch(seek.run(), track, flipped, budget, limit or noise.size)
@@ -172,6 +173,7 @@ class _Seek:
     flipped: Flipped
     noise: NDArray[np.float64]
     order: Choices
+    singles: Choices
     base: float
     starts: Sequence[Choices]
     variables: int
@@ -188,7 +190,7 @@ class _Seek:
         return self.track.size <= (self.limit or 1)
 
     def run(self) -> Search[None]:
-        singles = list(map(int, self.order if self.limit == 1 else self.order[:SINGLES]))
+        singles = list(map(int, self.singles))
         edges = list(itertools.accumulate(BATCHES, initial=0))
         edges += range(edges[-1] + BATCHES[-1], len(singles) + BATCHES[-1], BATCHES[-1])
         for start, stop in itertools.pairwise(edges):
