@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
 
+from window import CHROMIUM, FLAGS
+
 ROOT = Path(__file__).parent.parent
+
+# how long an example takes says what else the machine does, not whether the code is right
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +26,15 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no {folder}: set EARWITNESS_SHARED to the folder with data, models and reference outputs")
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, headless; tests that need it skip where it is absent."""
+    playwright: Any = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no chromium to open the page with; install it to run this test")
+    with playwright.sync_playwright() as tool:
+        opened = tool.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        yield opened
+        opened.close()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
+import base64
 import json
 import re
-import shutil
-from html.parser import HTMLParser
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,16 @@ from earwitness.explain import SearchSettings, explain
 from earwitness.models import Classifier
 from earwitness.models.callables import CallableModel
 from earwitness.report import write_report
-from earwitness.report.data import FLOOR, ClipSpectrum, Columns, letter, load_report, short_names
-from earwitness.report.figures import heat_step, outline, percent, strip, ticks
-from earwitness.report.sounds import PEAK, UNAVAILABLE
+from earwitness.report.chunks import to_json
+from earwitness.report.data import clip_sums, letter, load_study, mean_of_pairs, mean_with_interval, rates
+from earwitness.report.headline import headline
+from earwitness.report.sections import Curves, Estimates, Section, Table, section_json
+from earwitness.report.sounds import PEAK, UNAVAILABLE, Inline, level_sounds, loudness, make_sound
+from earwitness.report.spectra import FLOOR, FRAMES, ROWS, ClipSpectrum, Columns, lit_cells, spectrogram
 from earwitness.spectrum import Domain, Spectrum
 from earwitness.study.store import Store
 from earwitness.transfer import agreement_table, load_answers, transfer_table
+from window import Window
 
 RATE, SAMPLES = 8000, 2000  # bins 4 Hz apart
 LABELS = ('low & "slow"', "</script><script>alert(2)</script>")
@@ -97,134 +100,170 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Pages:
     return folder / "study.db", page, folder
 
 
-class Reader(HTMLParser):
-    """Elements with attributes, the text of the page, and the matrices."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str]]] = []
-        self.cells: dict[str, list[float]] = {}
-        self.texts: list[str] = []
-        self._matrix = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = {name: value or "" for name, value in attrs}
-        self.elements.append((tag, found))
-        if tag == "table":
-            self._matrix = found.get("id", "")
-        if tag == "td" and "data-value" in found:
-            self.cells.setdefault(self._matrix, []).append(float(found["data-value"]))
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-    def all(self, tag: str) -> list[dict[str, str]]:
-        return [attributes for name, attributes in self.elements if name == tag]
+def piece(page: Path, name: str) -> Any:
+    """A piece of the page's data, as the page reads it."""
+    text = (page.parent / "data" / f"{name}.js").read_text(encoding="ascii")
+    call = re.fullmatch(r'earwitness\.receive\("([a-z0-9_-]+)",(.*)\);\n', text, re.DOTALL)
+    assert call is not None
+    assert call[1] == name
+    return json.loads(call[2])
 
 
-def read(page: Path) -> Reader:
-    return Reader(page.read_text(encoding="utf-8"))
+# --- data -----------------------------------------------------------------------------------------------------
 
 
-# --- the page -------------------------------------------------------------------------------------------------
-
-
-def test_heat_maps_hold_the_tables(study: Pages) -> None:
+@pytest.mark.parametrize("measure", ["alpha", "beta", "joint"])
+@pytest.mark.parametrize("kind", ["sufficient", "complete", "one_complete"])
+def test_rates_are_the_tables(study: Pages, kind: str, measure: str) -> None:
     with Store(study[0]) as store:
-        answers = load_answers(store)
-    found = read(study[1]).cells
-    for kind in ("sufficient", "complete"):
-        table = transfer_table(answers, kind).sort("source", "judge")
-        assert found[f"matrix-{kind}"] == table["alpha"].to_list()
-    assert found["matrix-agreement"] == agreement_table(answers).sort("source", "judge")["agreement"].to_list()
+        data, table = load_study(store, 0.3), transfer_table(load_answers(store), kind, 0.3)
+    found, counts = rates(data.signals[kind], 0.3, measure)
+    assert found.reshape(-1).tolist() == table.sort("source", "judge")[measure].to_list()
+    assert counts.reshape(-1).tolist() == table.sort("source", "judge")["signals"].to_list()
 
 
-def test_means_leave_the_diagonal_out(study: Pages) -> None:
+def test_clips_themselves_are_the_agreement(study: Pages) -> None:
     with Store(study[0]) as store:
-        data, table = load_report(store, 0.5), transfer_table(load_answers(store))
+        data, table = load_study(store, 0.5), agreement_table(load_answers(store))
+    found, _ = rates(data.signals["original"], 0.5)
+    assert found.reshape(-1).tolist() == table.sort("source", "judge")["agreement"].to_list()
+
+
+def test_headline_means_leave_the_diagonal_out(study: Pages) -> None:
+    with Store(study[0]) as store:
+        data, table = load_study(store, 0.5), transfer_table(load_answers(store))
     others = table.filter(pl.col("source") != pl.col("judge"))["alpha"].to_list()
-    assert data.matrices[0].mean == pytest.approx(sum(others) / len(others))
-    assert all(data.matrices[0].values[i][i] == 1 for i in range(2))
+    numbers = {number.id: number for number in headline(data)}
+    assert numbers["sufficient"].value == pytest.approx(sum(others) / len(others))
+    assert mean_of_pairs(rates(data.signals["sufficient"], 0.5)[0]) == pytest.approx(numbers["sufficient"].value)
+    for number in numbers.values():
+        assert number.low is not None
+        assert number.high is not None
+        assert 0 <= number.low <= number.value <= number.high <= 1
+
+
+def test_interval_of_clips_that_all_agree_has_no_width(study: Pages) -> None:
+    """Resampling whole clips: where each clip says the same, so does every resample."""
+    with Store(study[0]) as store:
+        data = load_study(store, 0.5)
+    hits, of = clip_sums(data.signals["complete"], len(data.clips))
+    assert of.shape == (3, 2, 2)
+    assert (hits <= of).all()
+    hits[:, 0, 1], hits[:, 1, 0] = of[:, 0, 1], 0
+    assert mean_with_interval(hits, of) == (0.5, 0.5, 0.5)
+    assert mean_with_interval(hits[:1], of[:1]) == (0.5, None, None)
+    assert np.isnan(mean_with_interval(hits * 0, of * 0)[0])
+
+
+def test_columns_of_a_kind_say_what_the_store_does(study: Pages) -> None:
+    kind = piece(study[1], "kind-sufficient")
+    with Store(study[0]) as store:
+        signals = load_study(store, 0.5).signals["sufficient"]
+    assert kind["count"] == len(signals.clip)
+    for name, dtype in (("clip", "<u4"), ("source", "<u2"), ("label", "<u2"), ("size", "<i4"), ("subset", "<u4")):
+        np.testing.assert_array_equal(np.frombuffer(base64.b64decode(kind[name]), dtype), getattr(signals, name))
+    step = np.frombuffer(base64.b64decode(kind["step"]), "<u2").reshape(signals.answer.shape)
+    for thousandths in (1, 100, 333, 500, 999, 1000):
+        np.testing.assert_array_equal(step <= thousandths, signals.certain(thousandths / 1000))
+    assert (np.diff(signals.clip) >= 0).all()
 
 
 def test_planted_bin_is_the_only_one_lit(study: Pages) -> None:
     with Store(study[0]) as store:
-        data = load_report(store, 0.5)
-    clip = next(clip for clip in data.clips if clip.name == "both.wav")
-    first = clip.readings[0].signals[0]
-    assert (first.kind, first.size, first.certificate) == ("sufficient", 1, "no single bin can be dropped")
-    lit = r'the sufficient bins of [^"]* lit, 1 of 1\u202f001">.*?class="lit" d="([^"]*)"'
-    figures = re.findall(lit, study[1].read_text(encoding="utf-8"))
-    assert figures
-    assert all(path.count("M") == 1 for path in figures)
+        data = load_study(store, 0.5)
+    row = [Path(path).name for path in data.clips["path"]].index("both.wav")
+    signals = data.signals["sufficient"]
+    place = int(np.flatnonzero((signals.clip == row) & (signals.source == 0))[0])
+    assert (signals.size[place], signals.certificate[place]) == (1, "no single bin can be dropped")
+    found = piece(study[1], f"clip-{data.clips['id'][row]}")["sets"][str(signals.subset[place])]
+    assert found["runs"] == [[440.0, 440.0]]
+    assert found["runCount"] == 1
+
+
+# --- sounds ---------------------------------------------------------------------------------------------------
+
+
+def all_sounds(study: Pages) -> list[dict[str, Any]]:
+    pages = sorted((study[1].parent / "data").glob("clip-*.js"))
+    return [sound for path in pages for sound in piece(study[1], path.stem)["sounds"].values()]
 
 
 def test_every_sound_is_there_and_whole(study: Pages) -> None:
-    sounds = read(study[1]).all("audio")
+    sounds = all_sounds(study)
     assert len(sounds) > 6
     for sound in sounds:
-        assert re.fullmatch(r"audio/(clip|set)-\d+\.wav", sound["src"])
-        samples, rate = soundfile.read(study[1].parent / sound["src"])
+        assert re.fullmatch(r"audio/(clip|set)-\d+\.wav", sound["source"])
+        samples, rate = soundfile.read(study[1].parent / sound["source"])
         assert (len(samples), rate) == (SAMPLES, RATE)
         assert np.abs(samples).max() == pytest.approx(PEAK, abs=1e-4)
-        assert 0 < float(sound["data-gain"]) <= 1
-        assert sound["preload"] == "none"
-    assert soundfile.info(study[1].parent / sounds[0]["src"]).subtype == "PCM_16"
-    assert len({sound["src"] for sound in sounds}) == len(sounds)
+        assert 0 < sound["level"] <= 1
+        assert 0 < sound["equal"] <= 1
+    assert soundfile.info(study[1].parent / sounds[0]["source"]).subtype == "PCM_16"
+    written = {path.name for path in (study[1].parent / "audio").iterdir()}
+    assert written == {Path(sound["source"]).name for sound in sounds}
 
 
 def test_sound_is_the_signal(study: Pages) -> None:
-    """Its gain undoes the scaling, up to the clip's common factor and 16 bits."""
     with Store(study[0]) as store:
-        data = load_report(store, 0.5)
-        clip = data.clips[0]
-        signal = next(part for part in clip.readings[0].signals if part.kind == "inverse")
-        wave = Spectrum(audio.read(clip.path)).invert(store.mask(signal.id)[None])[0].numpy()
-    written, _ = soundfile.read(study[1].parent / f"audio/set-{signal.id}.wav")
+        data = load_study(store, 0.5)
+        subset = int(data.signals["inverse"].subset[0])
+        row = int(data.signals["inverse"].clip[0])
+        wave = Spectrum(audio.read(data.clips["path"][row])).invert(store.mask(subset)[None])[0].numpy()
+    written, _ = soundfile.read(study[1].parent / f"audio/set-{subset}.wav")
     np.testing.assert_allclose(written, wave / np.abs(wave).max() * PEAK, atol=1 / 32000)
 
 
-def test_silence_that_suffices_is_a_finding(study: Pages) -> None:
-    assert "Silence suffices" in study[1].read_text(encoding="utf-8")
+def test_loudness_is_the_standards() -> None:
+    """ITU-R BS.1770: a 997 Hz sine of full scale in one channel has -3.01 LUFS."""
+    for seconds in (3.0, 0.3):
+        times = np.arange(int(48000 * seconds)) / 48000
+        assert loudness(np.sin(2 * np.pi * 997 * times), 48000) == pytest.approx(-3.01, abs=0.1)
+    assert loudness(np.zeros(48000), 48000) is None
 
 
-def test_nothing_is_fetched(study: Pages) -> None:
+def test_equal_loudness_is_equal() -> None:
+    rng = np.random.default_rng(0)
+    times = np.arange(16000) / 8000
+    waves = {"tone": 0.5 * np.sin(2 * np.pi * 500 * times), "noise": 0.01 * rng.standard_normal(16000)}
+    made = {name: make_sound(Inline(), name, wave.astype(np.float32), 8000) for name, wave in waves.items()}
+    sounds = level_sounds({name: sound for name, sound in made.items() if sound is not None})
+    assert make_sound(Inline(), "none", np.zeros(100, np.float32), 8000) is None
+    heard = {}
+    for name, sound in sounds.items():
+        assert sound.loudness is not None
+        heard[name] = sound.loudness + 20 * np.log10(sound.equal)
+        kind, _, content = sound.source.partition(";base64,")
+        assert kind == "data:audio/wav"
+        assert base64.b64decode(content)[:4] == b"RIFF"
+    long = make_sound(Inline(), "long", np.tile(waves["noise"], 2).astype(np.float32), 8000)
+    assert long is not None
+    assert long.source.startswith("data:audio/flac;base64,")
+    assert heard["tone"] == pytest.approx(heard["noise"], abs=1e-6)
+    assert sounds["tone"].level == 1
+    assert sounds["noise"].level == pytest.approx(sounds["noise"].peak / sounds["tone"].peak)
+
+
+# --- the files ------------------------------------------------------------------------------------------------
+
+
+def test_nothing_from_outside_is_code(study: Pages) -> None:
     text = study[1].read_text(encoding="utf-8")
-    assert "http://" not in text
     assert "https://" not in text
+    assert set(re.findall(r"http://[^\s\"]*", text)) == {"http://www.w3.org/2000/svg"}
     assert "default-src 'none'" in text
-    reader = read(study[1])
-    assert not reader.all("img") + reader.all("iframe") + [script for script in reader.all("script") if script]
-    assert [link["href"] for link in reader.all("link")] == ["data:,"]
-
-
-def test_hostile_text_stays_text(study: Pages) -> None:
-    text, reader = study[1].read_text(encoding="utf-8"), read(study[1])
-    assert len(reader.all("script")) == 1
-    for hostile in ("<script>alert", "<img src=x", "<b>110", "<b>badly", 'onerror=alert(3)>.wav"'):
+    for path in (study[1].parent / "data").iterdir():
+        assert not set("<>&\u2028") & set(path.read_text(encoding="ascii"))
+    for hostile in ("<script>alert", "<img src=x", "<b>110", "Planted <tones>"):
         assert hostile not in text
-    assert HOSTILE in reader.texts
-    assert "Planted <tones>" in reader.texts
-    handlers = [name for _, attributes in reader.elements for name in attributes if name.startswith("on")]
-    assert handlers == []
+    assert json.loads(to_json(HOSTILE + "</script>")) == HOSTILE + "</script>"
 
 
-def test_failed_rows_are_shown(study: Pages) -> None:
-    texts = read(study[1]).texts
-    assert FAILED in texts
-    assert "truncated <b>badly</b>" in texts
+def test_failed_rows_are_there(study: Pages) -> None:
+    failures = piece(study[1], "study")["failures"]
+    assert [(failure["clip"], failure["reason"]) for failure in failures] == [(FAILED, "truncated <b>badly</b>")]
 
 
-def test_ids_are_unique_and_references_meet_one(study: Pages) -> None:
-    reader = read(study[1])
-    ids = [attributes["id"] for _, attributes in reader.elements if "id" in attributes]
-    assert len(ids) == len(set(ids))
-    targets = [attributes["href"][1:] for tag, attributes in reader.elements if tag in ("use", "a")]
-    assert set(targets) <= set(ids)
-
-
-def test_changed_or_missing_files_are_said(study: Pages, tmp_path: Path) -> None:
+def test_changed_or_missing_files_are_said(tmp_path: Path) -> None:
     folder = tmp_path / "study"
     folder.mkdir()
     with Store(folder / "study.db", write=True) as store:
@@ -234,25 +273,44 @@ def test_changed_or_missing_files_are_said(study: Pages, tmp_path: Path) -> None
         seen: list[tuple[int, int]] = []
         page = write_report(store, tmp_path / "out", progress=lambda done, of: seen.append((done, of)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
-    text = page.read_text(encoding="utf-8")
-    assert text.count(f'class="note">{UNAVAILABLE}') >= 2
-    assert {sound["data-gain"] for sound in read(page).all("audio")}
+    clips = [piece(page, path.stem) for path in sorted((page.parent / "data").glob("clip-*.js"))]
+    assert sorted(clip["trouble"] for clip in clips) == ["", UNAVAILABLE, UNAVAILABLE]
+    assert all(clip["distributions"]["original"] for clip in clips)
 
 
-def test_limit_shows_fewer_clips_and_says_so(study: Pages, tmp_path: Path) -> None:
+def test_clips_in_full_are_the_first_and_those_asked_for(study: Pages, tmp_path: Path) -> None:
+    def chosen(**options: Any) -> list[int]:
+        with Store(study[0]) as store:
+            page = write_report(store, tmp_path / "page", **options)
+        return [int(row) for row in piece(page, "study")["full"]]
+
+    assert chosen() == [0, 1, 2]
+    before = set((tmp_path / "page" / "audio").iterdir())
+    (tmp_path / "page" / "audio" / "notes.txt").write_text("mine")
+    (tmp_path / "page" / "audio" / "clip-9999.wav").write_text("stale")
+    assert chosen(full=1) == [0]
+    after = set((tmp_path / "page" / "audio").iterdir()) - {tmp_path / "page" / "audio" / "notes.txt"}
+    assert after < before
+    assert (tmp_path / "page" / "audio" / "notes.txt").exists()
+    assert len(list((tmp_path / "page" / "data").glob("clip-*.js"))) == 1
+    assert chosen(full=0, asked=["both.wav"]) == [1]
+    assert chosen(full=1, asked=[HOSTILE]) == [0]
     with Store(study[0]) as store:
-        page = write_report(store, tmp_path, limit=1)
-    assert len(read(page).all("details")) == 1
-    assert "The first 1 of 3 are shown" in page.read_text(encoding="utf-8")
+        with pytest.raises(ConfigError, match="not in the study"):
+            write_report(store, tmp_path / "page", asked=["nowhere.wav"])
+        with pytest.raises(ConfigError, match="use 0 or more"):
+            write_report(store, tmp_path / "page", full=-1)
 
 
 @pytest.mark.parametrize("domain", ["mel:12", "stft:128:32"])
 def test_other_domains(tmp_path: Path, domain: str) -> None:
     with Store(tmp_path / "study.db", write=True) as store:
         fill(store, tmp_path, SearchSettings(budget=60, domain=domain))
-        page = write_report(store, tmp_path / "report")
-    unit = "cell" if domain.startswith("stft") else "band"
-    assert re.search(rf"of [\d\u202f]+ {unit}s", page.read_text(encoding="utf-8"))
+        page = write_report(store, tmp_path / "report", full=2)
+    found = piece(page, "study")
+    assert found["unit"] == ("cell" if domain.startswith("stft") else "band")
+    clip = piece(page, f"clip-{found['clips']['id'][0]}")
+    assert all(("cells" in part) == domain.startswith("stft") for part in clip["sets"].values())
 
 
 def test_one_model_alone(tmp_path: Path) -> None:
@@ -266,7 +324,7 @@ def test_one_model_alone(tmp_path: Path) -> None:
         store.set_plan(key, [model], [row])
         store.add_explanation(row, model, key, explain(clip, classifier, settings))
         page = write_report(store, tmp_path / "report")
-    assert "nobody else to convince" in page.read_text(encoding="utf-8")
+    assert [number["id"] for number in piece(page, "study")["headline"]] == ["kept"]
 
 
 def test_folder_that_cannot_be_written(study: Pages, tmp_path: Path) -> None:
@@ -283,7 +341,20 @@ def test_store_without_a_study(tmp_path: Path) -> None:
         write_report(store, tmp_path / "report")
 
 
-# --- figures and their data -----------------------------------------------------------------------------------
+def test_sections_hold_finite_numbers_only() -> None:
+    blocks = (
+        Table.of("t", pl.DataFrame({"a": ["x"], "b": [float("nan")]})),
+        Estimates("e", (("m", 0.5, None, float("inf")),)),
+        Curves("c", "Hz", "dB", (("m", (1.0, 2.0), (3.0, float("nan"))),)),
+    )
+    found = section_json(Section("s", "S", "", blocks))
+    assert found["blocks"][0]["rows"] == [["x", None]]
+    assert found["blocks"][1]["rows"] == [["m", 0.5, None, None]]
+    assert found["blocks"][2]["curves"] == [["m", [1.0, 2.0], [3.0, None]]]
+    assert json.loads(to_json(found)) == found
+
+
+# --- spectra --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("samples", [1, 2, 3, 100, 2000, 2001, 48_000])
@@ -313,32 +384,35 @@ def test_trace_of_everything_is_the_silhouette(domain: str) -> None:
     np.testing.assert_array_equal(np.maximum(some.level, other.level), columns.whole.level)
 
 
-def test_outline_stands_on_the_base_line() -> None:
-    levels = np.array([-1, 3, 3, 5, -1, 0, -1])
-    assert outline(levels, 10) == "M1 10V7h2v-2h1V10M5 10V9h1V10"
-    assert outline(np.full(4, -1), 10) == ""
+@pytest.mark.parametrize("samples", [1, 7, 500, 2000, 90_000])
+def test_spectrogram_shows_a_tone_where_it_is(samples: int) -> None:
+    wave = 0.5 * np.cos(2 * np.pi * 1000 * np.arange(samples) / RATE)
+    image = spectrogram(audio.Clip(wave.astype(np.float32), RATE))
+    assert image.shape[0] == ROWS
+    assert 1 <= image.shape[1] <= FRAMES
+    assert image.max() == 255
+    if samples >= 2000:
+        middle = image[:, image.shape[1] // 2].astype(int)
+        row = int(ROWS * np.log10(1 + 1000 / 700) / np.log10(1 + RATE / 2 / 700))
+        assert abs(int(middle.argmax()) - row) <= 2
+        assert middle[ROWS - 5] < 128
 
 
-def test_strip_tells_shares_apart() -> None:
-    shares = np.array([0, 0.05, 0.2, 0.5, 1.0, 1.0])
-    assert re.findall(r'class="(k\d)" d="M(\d) 0h(\d)', strip(shares)) == [
-        ("k1", "1", "1"), ("k2", "2", "1"), ("k3", "3", "1"), ("k4", "4", "2"),
-    ]  # fmt: skip
+def test_cells_are_lit_when_and_where_they_are() -> None:
+    wave = np.random.default_rng(1).standard_normal(RATE).astype(np.float32) * 0.1
+    spectrum = Spectrum(audio.Clip(wave, RATE), Domain.parse("stft:256:64"))
+    bins = np.unique(spectrum.hertz)
+    mask = np.zeros((bins.size, spectrum.size // bins.size), dtype=bool)
+    mask[:, : mask.shape[1] // 2] = True
+    mask[bins > 2000] = False
+    lit = lit_cells(spectrum, mask.reshape(-1), 100)
+    assert lit[0, :48].all()
+    assert not lit[:, 52:].any()
+    assert not lit[ROWS - 1].any()
 
 
-def test_ticks_end_at_nyquist() -> None:
-    assert [text for _, text in ticks(22050)][-1] == "22.1 kHz"
-    assert ticks(8000)[-1] == (100.0, "8 kHz")
-    assert ticks(100) == [(0.0, "0"), (100.0, "100 Hz")]
-
-
-def test_words_and_numbers() -> None:
-    assert [heat_step(value) for value in (None, 0, 0.449, 1)] == ["none", "q0", "q4", "q10"]
-    assert [percent(value).replace("\u202f", " ") for value in (None, 0, 0.0012, 0.5, 0.997, 1)] == [
-        "–", "0 %", "0.12 %", "50 %", "99.7 %", "100 %",
-    ]  # fmt: skip
-    assert letter(27) == "AB"
-    assert short_names(["hf:a/x", "hf:b/x", "builtin:y"]) == ["hf:a/x", "hf:b/x", "y"]
+def test_letters_go_on_after_z() -> None:
+    assert [letter(k) for k in (0, 25, 26, 27)] == ["A", "Z", "AA", "AB"]
 
 
 def _luminance(colour: str) -> float:
@@ -354,74 +428,186 @@ def _contrast(one: str, other: str) -> float:
 
 
 def test_colours_are_legible(study: Pages) -> None:
-    """WCAG AA, in light and in dark, for text on paper and for numbers in every step of the heat map."""
+    """WCAG AA, in light and in dark: text on paper, numbers in every step of the matrix, and the parts as graphics."""
     css = study[1].read_text(encoding="utf-8")
     pair = r"light-dark\((#\w+), (#\w+)\)"
     named = {name: colours for name, *colours in re.findall(rf"--(\w+): {pair}", css)}
-    steps = re.findall(rf"\.q\d+ {{ background: {pair}; color: {pair}; }}", css)
-    assert len(steps) == 11
+    steps = re.findall(rf"\.([qdm]\d+) {{ background: {pair}; color: {pair}; }}", css)
+    assert len(steps) == 22
     for mode in (0, 1):
-        for name in ("ink", "soft", "sufficient", "complete", "inverse", "accent"):
-            assert _contrast(named[name][mode], named["paper"][mode]) >= 4.5, name
-        for step in steps:
+        for name in ("ink", "soft", "accent"):
+            for ground in ("paper", "raised", "wash"):
+                assert _contrast(named[name][mode], named[ground][mode]) >= 4.5, (name, ground)
+        for name in ("sufficient", "complete", "one_complete", "responsibility", "inverse"):
+            assert _contrast(named[name][mode], named["paper"][mode]) >= 3, name
+        for _, *step in steps:
             assert _contrast(step[mode], step[2 + mode]) >= 4.5, step
-        shades = [_luminance(step[mode]) for step in steps]
+        shades = [_luminance(step[mode]) for name, *step in steps if name.startswith("q")]
         assert shades == sorted(shades, reverse=mode == 0)
 
 
 # --- in a browser ---------------------------------------------------------------------------------------------
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-         "--disable-sync", "--no-first-run"]  # fmt: skip
-PLAY = """async (player) => {
-  const audio = player.querySelector('audio');
-  audio.muted = true;
-  player.querySelector('.play').click();
-  await new Promise((done) => { audio.onplaying = done; setTimeout(done, 4000); });
-  const state = {ready: audio.readyState, error: audio.error && audio.error.message, volume: audio.volume,
-                 gain: Number(audio.dataset.gain), label: player.querySelector('.play').getAttribute('aria-label')};
-  audio.pause();
-  return state;
-}"""
+
+@pytest.fixture
+def window(study: Pages, browser: Any) -> Iterator[Window]:
+    opened = Window(browser, study[1])
+    yield opened
+    opened.close()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium to open the page with; install it to run this test")
-@pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="no playwright; pip install playwright")
-@pytest.mark.filterwarnings("default")
+def test_matrix_shows_the_table_and_its_clips(study: Pages, window: Window) -> None:
+    with Store(study[0]) as store:
+        data, answers = load_study(store, 0.5), load_answers(store)
+    page = window.go("#/transfer")
+    for kind in ("sufficient", "complete", "one_complete"):
+        page.select_option("#kind", kind)
+        table = transfer_table(answers, kind).sort("source", "judge")
+        title = kind.replace("_", "-").capitalize()
+        window.until(f"document.querySelector('caption strong').textContent === '{title}'")
+        shown = page.eval_on_selector_all("[data-cell]", "cells => cells.map(cell => Number(cell.dataset.value))")
+        assert shown == table["alpha"].to_list()
+    judged = answers.judgements.filter((pl.col("kind") == "one_complete") & (pl.col("source").str.ends_with("110")))
+    judged = judged.filter(pl.col("judge").str.ends_with("300"))
+    page.click('[data-cell="0-1"]')
+    page.wait_for_selector("#behind-table")
+    listed = "rows => rows.map(row => Number(row.dataset.clip))"
+    assert sorted(page.eval_on_selector_all("#behind-table tbody tr", listed)) == sorted(judged["clip"].to_list())
+    page.click("text=/^Accepted/")
+    accepted = judged.filter(pl.col("accepted"))["clip"].to_list()
+    assert 0 < len(accepted) < len(judged)
+    window.until(f"document.querySelectorAll('#behind-table tbody tr').length === {len(accepted)}")
+    assert sorted(page.eval_on_selector_all("#behind-table tbody tr", listed)) == sorted(accepted)
+    # the address leads back to the same list
+    address = page.evaluate("location.hash")
+    page = window.go(address)
+    assert sorted(page.eval_on_selector_all("#behind-table tbody tr", listed)) == sorted(accepted)
+    page.click("#behind-table tbody a")
+    page.wait_for_selector(".transport")
+    assert page.evaluate("location.hash").startswith("#/clip/")
+    assert data.labels == LABELS
+
+
+def test_epsilon_class_and_difference(study: Pages, window: Window) -> None:
+    with Store(study[0]) as store:
+        answers = load_answers(store)
+    page = window.go("#/transfer?kind=sufficient&measure=joint&eps=0.9")
+
+    def shown() -> list[float]:
+        found = page.eval_on_selector_all("[data-cell]", "cells => cells.map(cell => Number(cell.dataset.value))")
+        return [float(value) for value in found]
+
+    assert shown() == transfer_table(answers, "sufficient", 0.9).sort("source", "judge")["joint"].to_list()
+    page.evaluate("const e = document.getElementById('epsilon'); e.value = 0.2; e.dispatchEvent(new Event('input'))")
+    window.until("location.hash.includes('eps=0.2')")
+    page.wait_for_timeout(50)
+    assert shown() == transfer_table(answers, "sufficient", 0.2).sort("source", "judge")["joint"].to_list()
+    page = window.go("#/transfer?kind=sufficient&minus=complete")
+    difference = np.subtract(*(
+        transfer_table(answers, kind).sort("source", "judge")["alpha"].to_numpy() for kind in ("sufficient", "complete")
+    ))  # fmt: skip
+    assert shown() == pytest.approx(difference.tolist())
+    page = window.go("#/transfer")
+    page.select_option("#class", "0")
+    window.until("location.hash.includes('class=')")
+    page.wait_for_timeout(50)
+    of_class = answers.judgements.filter((pl.col("kind") == "sufficient") & (pl.col("label") == LABELS[0]))
+    expected = of_class.group_by("source", "judge").agg(pl.col("accepted").mean()).sort("source", "judge")
+    assert shown() == expected["accepted"].to_list()
+
+
+def test_players_switch_without_losing_the_position(study: Pages, window: Window) -> None:
+    page = window.go("#/clip/1")
+    page.evaluate("const at = document.querySelector('.transport [type=range]'); at.value = 0.15;"
+                  "at.dispatchEvent(new Event('input'))")  # fmt: skip
+    page.click("#play")
+    window.until("document.querySelector('audio').readyState >= 2")
+    page.evaluate("document.querySelector('audio').pause(); document.querySelector('audio').currentTime = 0.2")
+    page.keyboard.press("5")
+    window.until("document.querySelectorAll('audio').length === 2")
+    window.until("document.querySelectorAll('audio')[1].readyState >= 2")
+    second = "document.querySelectorAll('audio')[1]"
+    assert page.evaluate(f"{second}.currentTime") == pytest.approx(0.2, abs=1e-3)
+    assert page.evaluate(f"{second}.error") is None
+    source = page.evaluate(f"{second}.getAttribute('src')")
+    sound = next(sound for sound in piece(study[1], "clip-1")["sounds"].values() if sound["source"] == source)
+    assert page.evaluate(f"{second}.volume") == pytest.approx(sound["level"], abs=1e-6)
+    page.check("#equal")
+    assert page.evaluate(f"{second}.volume") == pytest.approx(sound["equal"], abs=1e-6)
+    page.click("#play")
+    window.until(f"{second}.ended || {second}.currentTime < 0.1")  # it played to its end and went back
+
+
+def test_every_sound_plays(study: Pages, window: Window) -> None:
+    page = window.go("#/clips")
+    sources = sorted({sound["source"] for sound in all_sounds(study)})
+    ready = page.evaluate("""async (sources) => Promise.all(sources.map((source) => new Promise((done) => {
+        const audio = new Audio(source);
+        audio.oncanplaythrough = () => done(audio.duration);
+        audio.onerror = () => done(source + ": " + audio.error.message);
+    })))""", sources)  # fmt: skip
+    assert ready == [pytest.approx(SAMPLES / RATE)] * len(sources)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_in_a_browser(study: Pages, scheme: str) -> None:
-    playwright: Any = pytest.importorskip("playwright.sync_api")
-    asked: list[str] = []
-    said: list[str] = []
-    with playwright.sync_playwright() as tool:
-        browser = tool.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        try:
-            page = browser.new_page(color_scheme=scheme, viewport={"width": 390, "height": 800})
-            page.on("request", lambda request: asked.append(request.url))
-            page.on("console", lambda message: said.append(message.text))
-            page.on("pageerror", lambda error: said.append(str(error)))
-            page.on("dialog", lambda dialog: said.append(dialog.message))
-            page.goto(study[1].as_uri())
-            page.evaluate("document.querySelectorAll('details').forEach((clip) => { clip.open = true; })")
-            page.wait_for_timeout(200)
-            players = page.query_selector_all(".player:has(audio)")
-            states = [player.evaluate(PLAY) for player in players]
-            width = page.evaluate("document.documentElement.scrollWidth")
-            page.check("#loud")
-            loud = players[-1].evaluate(PLAY)
-            page.goto(study[1].as_uri() + "#" + page.get_attribute("details.clip:last-of-type", "id"))
-            opened = page.evaluate("document.querySelector('details.clip:last-of-type').open")
-        finally:
-            browser.close()
-    assert said == []
-    assert states
-    for state in states:
-        assert state["ready"] >= 2, json.dumps(state)
-        assert state["error"] is None
-        assert state["volume"] == pytest.approx(state["gain"], abs=1e-6)
-        assert state["label"].startswith("Pause: ")
-    assert loud["volume"] == 1
-    assert opened
-    assert width <= 390
-    assert all(url.startswith(study[1].parent.as_uri()) for url in asked)
+def test_accessible_and_narrow(study: Pages, browser: Any, scheme: str) -> None:
+    opened = Window(browser, study[1], color_scheme=scheme, viewport={"width": 390, "height": 800})
+    views = ["", "transfer?cell=0-1", "clips", "clip/1", "clip/2?model=B&signal=complete", "failures", "reading"]
+    for view in ("#/" + view for view in views):
+        page = opened.go(view)
+        assert opened.faults() == [], view
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, view
+    opened.close()
+
+
+def test_hostile_text_stays_text(study: Pages, window: Window) -> None:
+    page = window.go("#/clips")
+    assert HOSTILE in page.eval_on_selector_all("#clip-table a", "links => links.map(link => link.textContent)")
+    page.click("#clip-table tbody tr:nth-child(1) a")
+    page.wait_for_selector("h1.clip-name")
+    assert page.text_content("h1.clip-name") == HOSTILE
+    assert page.locator("main script, main img, main b, [onerror]").count() == 0
+    page = window.go("#/failures")
+    assert FAILED in page.text_content("main")
+    assert page.locator("main img, main b").count() == 0
+    page = window.go("#/")
+    assert page.text_content("h1") == "Planted <tones>"
+
+
+def test_keys_and_links(study: Pages, window: Window) -> None:
+    page = window.go("#/clip/1?model=B&signal=complete")
+    assert page.locator(".models [aria-pressed=true]").text_content().startswith("B")
+    assert page.evaluate("document.querySelector('.signals input:checked').dataset.kind") == "complete"
+    page.keyboard.press("1")
+    assert page.evaluate("document.querySelector('.signals input:checked').dataset.kind") == "original"
+    name = page.text_content("h1")
+    page.keyboard.press("j" if page.locator("[data-key=j][href]").count() else "k")
+    window.until(f"document.querySelector('h1').textContent !== {json.dumps(name)}")
+    assert "model=B" in page.evaluate("location.hash")
+    page = window.go("#/clip/4711")
+    assert page.text_content("h1") == "No such clip"
+
+
+def test_clip_without_pictures_says_how_to_make_them(study: Pages, browser: Any, tmp_path: Path) -> None:
+    with Store(study[0]) as store:
+        written = write_report(store, tmp_path, full=0)
+    opened = Window(browser, written)
+    page = opened.go("#/clip/2")
+    assert page.text_content("pre code").endswith("--clips 0 --clip 2")
+    assert page.locator(".verdict-table tbody tr").count() >= 4
+    assert page.locator("audio, canvas").count() == 0
+    opened.close()
+
+
+def test_single_file_stands_alone(study: Pages, browser: Any, tmp_path: Path) -> None:
+    with Store(study[0]) as store:
+        written = write_report(store, tmp_path / "one.html", single_file=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["one.html"]
+    opened = Window(browser, written)
+    page = opened.go("#/clip/1")
+    page.click("#play")
+    opened.until("document.querySelector('audio').readyState >= 2")
+    assert page.locator("canvas").count() == 1
+    page = opened.go("#/transfer?cell=0-1")
+    assert page.locator("#behind-table tbody tr").count() > 0
+    opened.close()

@@ -31,6 +31,7 @@ from .commands.common import (
 from .commands.compose import compose
 from .commands.fidelity import fidelity
 from .commands.manipulate import manipulate
+from .commands.report import figures, report
 from .commands.spectral import spectral
 from .errors import ConfigError, EarwitnessError, LabelError
 from .explain import Explanation, SearchSettings, Subset, explain
@@ -44,7 +45,7 @@ from .study.run import plan as plan_study
 from .study.run import run as run_plan
 from .study.store import Store
 from .tables import Options, make_tables
-from .transfer import check_epsilon, load_answers
+from .transfer import load_answers
 from .transfer import study_status as read_status
 
 app = typer.Typer(
@@ -58,7 +59,7 @@ models_app = typer.Typer(no_args_is_help=True, help="Models: check that they loa
 app.add_typer(study_app, name="study")
 app.add_typer(models_app, name="models")
 # the deeper analyses: a file of commands/ each, one name here
-for command in (compose, fidelity, manipulate, spectral):
+for command in (compose, fidelity, manipulate, spectral, report, figures):
     app.command()(command)
 
 #: click's UsageError, wherever the installed typer keeps it
@@ -197,19 +198,6 @@ def study_tables(
     else:
         write_tables(tables, out)
         print(f"{len(tables)} tables written to {out}")
-
-
-@app.command()
-def report(
-    path: Annotated[Path, typer.Argument(metavar="STORE")],
-    out: Annotated[Path, typer.Option(help="Folder for the page.")],
-    epsilon: Annotated[float | None, typer.Option(help="Definition 4's ε; default: the study's.")] = None,
-) -> None:
-    """The page: tables, players, spectra."""
-    with Store(path) as store:
-        level = check_epsilon(epsilon if epsilon is not None else float(store.meta().get("epsilon", 0.5)))
-        page = write_report(store, out, epsilon=level)
-    print(page.resolve())
 
 
 @models_app.command(name="check")

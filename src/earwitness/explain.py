@@ -187,6 +187,12 @@ class Explanation:
         mask = from_runs(part.runs, self.spectrum.size)
         return np.asarray(self.spectrum.invert(mask[None])[0].numpy(), dtype=np.float32)
 
+    def _repr_html_(self) -> str:
+        """As a notebook shows it: the answer, the spectrum with its parts, a player for each signal."""
+        from .report.notebook import explanation_html  # the report knows explanations, not the other way round
+
+        return explanation_html(self)
+
     def to_json(self) -> dict[str, Any]:
         """As ``explanation.json`` (schema 1). A missing subset is ``null``; ``why`` gives the reason by its kind."""
         clip = self.spectrum.clip

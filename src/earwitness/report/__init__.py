@@ -1,6 +1,27 @@
 """The report: data, figures, sounds, page."""
 
+from .data import StudyData, load_study
+from .figures import write_figures
+from .notebook import explanation_html
 from .page import write_report
-from .plots import plot_explanation, save_figure
+from .plots import (
+    matrix_data,
+    paper_style,
+    plot_curves,
+    plot_estimates,
+    plot_explanation,
+    plot_matrix,
+    plot_spectrogram,
+    plot_spectrum,
+    save_axes,
+    save_figure,
+    spectrogram_data,
+    spectrum_data,
+)
+from .sections.certainty import epsilon_curves
 
-__all__ = ["plot_explanation", "save_figure", "write_report"]
+__all__ = [
+    "StudyData", "epsilon_curves", "explanation_html", "load_study", "matrix_data", "paper_style", "plot_curves",
+    "plot_estimates", "plot_explanation", "plot_matrix", "plot_spectrogram", "plot_spectrum", "save_axes",
+    "save_figure", "spectrogram_data", "spectrum_data", "write_figures", "write_report",
+]  # fmt: skip

@@ -1,47 +1,33 @@
-"""What each part of the page shows, computed from a store; nothing here draws.
+"""What a study says, read from its store: models, clips and, kind by kind, every signal with every answer to it.
 
-The tables come from :mod:`earwitness.transfer`; this module arranges them by model and clip and puts what a number
-means into words. Spectra are folded into columns on the mel scale, so that no bin falls off the axis.
+Nothing here draws. Answers are kept as arrays, one row a signal and one column a judging model, so that a study of
+ten thousand clips stays small enough for a browser to count in.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import PurePath
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
-import scipy.fft
 from numpy.typing import NDArray
 
 from ..explain import SearchSettings
-from ..spectrum import Mask, Spectrum
-from ..study.store import Store, unpack
-from ..transfer import (
-    Answers,
-    agreement_table,
-    latest_settings,
-    load_answers,
-    model_table,
-    signal_table,
-    transfer_table,
-)  # fmt: skip
+from ..models import fold
+from ..statistics import interval, ratio, resample
+from ..study.store import Store
+from ..transfer import check_epsilon, entropy_bits, latest_settings, short_names
+from .spectra import Real
 
-Real = NDArray[np.float64]
+Whole = NDArray[np.int64]
+Log = NDArray[np.float32]
 
-#: the sets a clip's section shows, in this order
-SHOWN = ("sufficient", "complete", "inverse")
-#: columns of a spectrum
-COLUMNS = 600
-#: the quietest level a spectrum shows, in dB below the clip's loudest variable
-FLOOR = 72
-
-
-# --- records --------------------------------------------------------------------------------------------------
+#: the clips themselves as a kind of signal: what transfer is to be read against
+ORIGINAL = "original"
+#: the kinds of signal, in the order in which they are shown
+ORDER = ("sufficient", "complete", "one_complete", "inverse", "null_size", "null_energy", "silence", ORIGINAL)
 
 
 @dataclass(frozen=True)
@@ -50,139 +36,86 @@ class ModelRow:
 
     Attributes
     ----------
+    id : int
+        In the store.
     key : str
         Its letter on the page, ``A``, ``B``, ...
     name, spec : str
         Short, and in full.
+    backend, architecture : str
     parameters : int
         0 where unknown.
-    accuracy, convincing, convinced, median_size : float or None
-        See :func:`earwitness.transfer.model_table`; ``None`` where there is nothing to average.
-    sets, vacuous : int
-        Sufficient sets, and how many of them are empty.
+    accuracy : float or None
+        On the study's own labels; ``None`` where the models cannot say them.
     """
 
+    id: int
     key: str
     name: str
     spec: str
+    backend: str
     architecture: str
     parameters: int
     accuracy: float | None
-    convincing: float | None
-    convinced: float | None
-    median_size: float | None
-    sets: int
-    vacuous: int
 
 
-@dataclass(frozen=True)
-class Matrix:
-    """Shares from each model (row) to each model (column).
+@dataclass(frozen=True, eq=False)
+class Signals:
+    """All signals of one kind, S of them, and what the M models say to each.
 
     Attributes
     ----------
-    values, counts : tuple of tuple
-        Share and number of signals (or clips) behind it; ``None`` and 0 where there are none.
-    row_means, column_means : tuple of float or None
-        Means over the other models: the diagonal is left out.
-    mean : float or None
-        Mean of all pairs of different models.
+    kind : str
+    subset : int64 [S]
+        Ids in the store; -1 for the clips themselves.
+    clip, source : int64 [S]
+        Rows of the clip and of the model that the signal was made for.
+    draw, queries : int64 [S]
+    size : int64 [S]
+        Kept variables; -1 where there is no set.
+    energy : float64 [S]
+    label : int64 [S]
+        What the source says to the clip.
+    certificate, why : tuple of str, S long
+        Up to what the set is minimal, in words; why there is none, or what else is to be said of it.
+    answer : int64 [S, M]
+        -1 where there is none.
+    probability, entropy_share : float64 [S, M]
+        Of ``label``; entropy as a share of log₂ n. NaN where there is no answer.
     """
 
-    name: str
-    values: tuple[tuple[float | None, ...], ...]
-    counts: tuple[tuple[int, ...], ...]
-    row_means: tuple[float | None, ...]
-    column_means: tuple[float | None, ...]
-    mean: float | None
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one model says to one signal.
-
-    Attributes
-    ----------
-    model : int
-        Index of the judging model.
-    answer : str
-        Its label.
-    probability : float
-        Of the label that the signal was made for (for originals: of its own answer).
-    state : str
-        ``certain`` (accepts, entropy below ε·log₂ n), ``accepts`` (but is not certain), ``rejects`` or ``answer``.
-    """
-
-    model: int
-    answer: str
-    probability: float
-    state: str
-
-
-@dataclass(frozen=True)
-class Signal:
-    """One set of one model, or the reason why there is none.
-
-    Attributes
-    ----------
-    id : int
-        Of the subset in the store.
-    size : int or None
-        Kept variables; ``None`` where there is no set.
-    energy, confidence : float
-        Share of the clip's energy; the model's probability for its answer to the signal.
-    certificate : str
-        Up to what the set is minimal, in words; empty for what was not searched for.
-    why : str
-        Why there is no set, or what else is to be said of it.
-    """
-
-    id: int
     kind: str
-    draw: int
-    size: int | None
-    energy: float
-    label: str
-    confidence: float
-    certificate: str
-    why: str
-    verdicts: tuple[Verdict, ...]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What one model listened to in one clip; ``why`` says why there are no signals, if so."""
-
-    model: int
-    answer: str
-    confidence: float
-    variables: int
-    queries: int
-    signals: tuple[Signal, ...]
-    why: str
-
-
-@dataclass(frozen=True)
-class ClipRow:
-    """One clip: where it came from and all readings of it."""
-
-    id: int
-    path: str
-    name: str
-    label: str | None
-    group: str
-    dataset: str
-    sha256: str
-    sample_rate: int
-    samples: int
-    fitted: str
-    originals: tuple[Verdict, ...]
-    readings: tuple[Reading, ...]
+    subset: Whole
+    clip: Whole
+    source: Whole
+    draw: Whole
+    queries: Whole
+    size: Whole
+    energy: Real
+    label: Whole
+    certificate: tuple[str, ...]
+    why: tuple[str, ...]
+    answer: Whole
+    probability: Real
+    entropy_share: Real
 
     @property
-    def seconds(self) -> float:
-        """Duration in seconds."""
-        return self.samples / self.sample_rate
+    def judged(self) -> NDArray[np.bool_]:
+        """Where there is an answer, bool [S, M]."""
+        return np.asarray(self.answer >= 0)
+
+    @property
+    def accepted(self) -> NDArray[np.bool_]:
+        """Where the answer is the label, bool [S, M]."""
+        return np.asarray(self.answer == self.label[:, None])
+
+    def certain(self, epsilon: float) -> NDArray[np.bool_]:
+        """Where the entropy is below ε·log₂ n, bool [S, M]."""
+        return np.asarray(self.entropy_share < epsilon)
+
+    def others(self) -> NDArray[np.bool_]:
+        """Where the judge is not the source, bool [S, M]."""
+        return np.asarray(np.arange(self.answer.shape[1]) != self.source[:, None])
 
 
 @dataclass(frozen=True)
@@ -195,48 +128,41 @@ class Failure:
     reason: str
 
 
-@dataclass(frozen=True)
-class Headline:
-    """The numbers to read first; ``None`` where the study has nothing to compute one from.
+@dataclass(frozen=True, eq=False)
+class StudyData:
+    """Everything the page says, apart from pictures and sounds.
 
     Attributes
     ----------
-    sufficient, complete : float or None
-        Mean α over pairs of different models.
-    agreement : float or None
-        Mean agreement of different models on the clips themselves.
-    transferable : float or None
-        Share of sufficient signals that satisfy Definition 4.
-    kept : float or None
-        Median share of the variables in a sufficient set.
-    sets, empty : int
-        Sufficient sets, and how many of them are empty.
+    name, key : str
+        Of the study; of its settings in the store.
+    settings : SearchSettings
+    epsilon : float
+        ε of Definition 4.
+    labels : tuple of str
+    models : tuple of ModelRow
+    clips : polars.DataFrame
+        ``id``, ``sha256``, ``path``, ``label``, ``grp``, ``dataset``, ``sample_rate``, ``samples``, ``fitted``.
+    signals : dict
+        By kind, in the order of :data:`ORDER`.
+    failures : tuple of Failure
     """
 
-    sufficient: float | None
-    complete: float | None
-    agreement: float | None
-    transferable: float | None
-    kept: float | None
-    sets: int
-    empty: int
-
-
-@dataclass(frozen=True, eq=False)
-class ReportData:
-    """Everything the page says, apart from spectra and sounds."""
-
     name: str
+    key: str
     settings: SearchSettings
     epsilon: float
     labels: tuple[str, ...]
     models: tuple[ModelRow, ...]
-    matrices: tuple[Matrix, ...]
-    agreement: Matrix
-    headline: Headline
-    clips: tuple[ClipRow, ...]
+    clips: pl.DataFrame
+    signals: dict[str, Signals]
     failures: tuple[Failure, ...]
-    unit: str
+
+    @property
+    def unit(self) -> str:
+        """What one variable of the search is called."""
+        kind = self.settings.variables.kind
+        return {"rfft": "bin", "stft": "cell"}.get(kind, "band")
 
     @property
     def alone(self) -> bool:
@@ -244,11 +170,8 @@ class ReportData:
         return len(self.models) < 2
 
 
-# --- from the store -------------------------------------------------------------------------------------------
-
-
-def load_report(store: Store, epsilon: float) -> ReportData:
-    """Read and compute everything the page says.
+def load_study(store: Store, epsilon: float) -> StudyData:
+    """Read everything the page says.
 
     Raises
     ------
@@ -257,62 +180,186 @@ def load_report(store: Store, epsilon: float) -> ReportData:
     ConfigError
         ``epsilon`` is out of range.
     """
+    check_epsilon(epsilon)
     key = latest_settings(store)
-    answers = load_answers(store, key)
-    search = store.frame("SELECT search FROM settings WHERE key = ?", (key,))["search"][0]
-    settings = SearchSettings(**json.loads(search))
-    specs = answers.models["model"].to_list()
-    matrices = tuple(
-        make_matrix(kind, specs, transfer_table(answers, kind, epsilon), "alpha", "signals")
-        for kind in ("sufficient", "complete")
+    row = store.frame("SELECT search, labels FROM settings WHERE key = ?", (key,)).row(0)
+    settings, labels = SearchSettings(**json.loads(row[0])), tuple(json.loads(row[1]))
+    clips = store.frame(
+        "SELECT id, sha256, path, label, grp, dataset, sample_rate, samples, fitted FROM clips WHERE id IN"
+        " (SELECT o.clip FROM originals o JOIN planned_clips p ON p.settings = o.settings AND p.clip = o.clip"
+        " WHERE o.settings = ?) ORDER BY path, sha256",
+        (key,),
     )
-    agreement = make_matrix("agreement", specs, agreement_table(answers), "agreement", "clips")
-    failures = _read_failures(store, key)
-    unit = unit_of(settings)
-    clips = _read_clips(store, key, answers, epsilon, failures, unit)
-    return ReportData(
-        str(store.meta().get("name") or "Study"), settings, epsilon, answers.labels, model_rows(answers), matrices,
-        agreement, _headline(answers, matrices, agreement, clips, epsilon), clips, failures, unit,
+    models = store.frame(
+        "SELECT m.id, m.spec, m.backend, m.architecture, m.parameters FROM models m"
+        " JOIN planned_models p ON p.model = m.id WHERE p.settings = ? ORDER BY p.position",
+        (key,),
+    )
+    failures = store.frame(
+        "SELECT stage, clip, model, reason FROM failures WHERE settings = ? ORDER BY stage, clip, model", (key,)
+    )
+    data = StudyData(
+        str(store.meta().get("name") or "Study"), key, settings, epsilon, labels, (), clips, {},
+        tuple(Failure(*failure) for failure in failures.iter_rows()),
+    )  # fmt: skip
+    said = read_originals(store, data, models["id"].to_list())
+    data = replace(data, models=_model_rows(models, said, clips, labels))
+    signals = _read_signals(store, data, said)
+    signals[ORIGINAL] = _originals_as_signals(store, data, said)
+    return replace(data, signals={kind: signals[kind] for kind in sorted(signals, key=_rank)})
+
+
+def read_originals(store: Store, data: StudyData, models: Sequence[int]) -> Log:
+    """What each model says to each clip: natural logarithms, float32 [clips, M, n]; NaN where there is no answer."""
+    rows = store.frame(
+        "SELECT e.clip, e.model, e.log_probabilities FROM originals e"
+        " JOIN planned_clips pc ON pc.settings = e.settings AND pc.clip = e.clip"
+        " JOIN planned_models pm ON pm.settings = e.settings AND pm.model = e.model"
+        " WHERE e.settings = ?",
+        (data.key,),
+    )
+    logs = np.full((len(data.clips), len(models), len(data.labels)), np.nan, dtype=np.float32)
+    logs[_places(data.clips["id"], rows["clip"]), _places(models, rows["model"])] = _logs(rows, len(data.labels))
+    return logs
+
+
+def read_answers(store: Store, data: StudyData, clip: int) -> dict[int, Log]:
+    """What each model says to each signal of a clip (its id): by subset, float32 [M, n]; NaN where there is none."""
+    rows = store.frame(
+        "SELECT t.subset, t.model, t.log_probabilities FROM transfers t JOIN subsets s ON s.id = t.subset"
+        " JOIN explanations e ON e.id = s.explanation WHERE e.settings = ? AND e.clip = ?",
+        (data.key, clip),
+    ).filter(pl.col("model").is_in([model.id for model in data.models]))
+    found: dict[int, Log] = {}
+    places = _places([model.id for model in data.models], rows["model"])
+    for subset, place, logs in zip(rows["subset"], places, _logs(rows, len(data.labels)), strict=True):
+        empty = np.full((len(data.models), len(data.labels)), np.nan, dtype=np.float32)
+        found.setdefault(subset, empty)[place] = logs
+    return found
+
+
+def _read_signals(store: Store, data: StudyData, said: Log) -> dict[str, Signals]:
+    rows = store.frame(
+        "SELECT s.id, s.kind, s.draw, e.clip, e.model, s.queries, s.size, s.energy, s.certificate, s.groups, s.why"
+        " FROM subsets s JOIN explanations e ON e.id = s.explanation JOIN originals o ON o.settings = e.settings"
+        " AND o.clip = e.clip AND o.model = e.model"
+        " JOIN planned_clips pc ON pc.settings = e.settings AND pc.clip = e.clip"
+        " JOIN planned_models pm ON pm.settings = e.settings AND pm.model = e.model"
+        " WHERE e.settings = ? ORDER BY s.id",
+        (data.key,),
+    )
+    kinds = rows["kind"].unique(maintain_order=True).to_list()
+    return {kind: _read_kind(store, data, said, kind, rows.filter(pl.col("kind") == kind)) for kind in kinds}
+
+
+def _read_kind(store: Store, data: StudyData, said: Log, kind: str, rows: pl.DataFrame) -> Signals:
+    answers = store.frame(
+        "SELECT t.subset, t.model, t.log_probabilities FROM transfers t JOIN subsets s ON s.id = t.subset"
+        " JOIN explanations e ON e.id = s.explanation"
+        " JOIN planned_clips pc ON pc.settings = e.settings AND pc.clip = e.clip"
+        " JOIN planned_models pm ON pm.settings = e.settings AND pm.model = e.model"
+        " WHERE e.settings = ? AND s.kind = ?",
+        (data.key, kind),
+    )
+    models = [model.id for model in data.models]
+    # by clip as the page numbers them, which lets it find a clip's signals by halves
+    by = {"place": _places(data.clips["id"], rows["clip"]), "maker": _places(models, rows["model"])}
+    rows = rows.with_columns(**{name: pl.Series(places) for name, places in by.items()})
+    rows = rows.sort("place", "maker", "draw", "id")
+    answers = answers.filter(pl.col("subset").is_in(rows["id"].implode()))
+    answers = answers.filter(pl.col("model").is_in(models))
+    clip, source = _whole(rows["place"]), _whole(rows["maker"])
+    label = np.argmax(np.nan_to_num(said, nan=-np.inf)[clip, source], axis=1).astype(np.int64)
+    shape = (len(rows), len(models))
+    answer, probability = np.full(shape, -1), np.full(shape, np.nan)
+    entropy = np.full(shape, np.nan)
+    if len(answers):
+        row, column = _places(rows["id"], answers["subset"]), _places(models, answers["model"])
+        logs = _logs(answers, len(data.labels))
+        answer[row, column] = logs.argmax(axis=1)
+        probability[row, column] = np.exp(logs[np.arange(len(logs)), label[row]].astype(np.float64))
+        entropy[row, column] = entropy_bits(logs) / np.log2(len(data.labels))
+    size = rows["size"].fill_null(-1).to_numpy().astype(np.int64)
+    searched, unit = kind in ("sufficient", "complete", "one_complete"), data.unit
+    words = tuple(
+        certificate_words(row["certificate"], row["groups"], row["size"], unit, row["why"])
+        if searched and row["size"] is not None else ""
+        for row in rows.iter_rows(named=True)
+    )  # fmt: skip
+    return Signals(
+        kind, _whole(rows["id"]), clip, source, _whole(rows["draw"]), _whole(rows["queries"]), size,
+        rows["energy"].cast(pl.Float64).fill_null(0.0).to_numpy(), label, words, tuple(rows["why"].to_list()),
+        answer, probability, entropy,
     )  # fmt: skip
 
 
-def unit_of(settings: SearchSettings) -> str:
-    """What one variable of the search is called."""
-    kind = settings.variables.kind
-    return {"rfft": "bin", "stft": "cell"}.get(kind, "band")
-
-
-def make_matrix(name: str, specs: list[str], table: pl.DataFrame, value: str, count: str) -> Matrix:
-    """Arrange a table of ordered pairs (``source``, ``judge``) as a matrix with off-diagonal means."""
-    cells = {(row["source"], row["judge"]): (row[value], row[count]) for row in table.iter_rows(named=True)}
-    values = tuple(tuple(cells.get((a, b), (None, 0))[0] for b in specs) for a in specs)
-    counts = tuple(tuple(int(cells.get((a, b), (None, 0))[1]) for b in specs) for a in specs)
-    n = range(len(specs))
-    rows = tuple(mean_of(values[i][j] for j in n if j != i) for i in n)
-    columns = tuple(mean_of(values[i][j] for i in n if j != i) for j in n)
-    return Matrix(name, values, counts, rows, columns, mean_of(values[i][j] for i in n for j in n if i != j))
-
-
-def mean_of(values: Iterable[float | None]) -> float | None:
-    """The mean of the values there are."""
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
-
-
-def model_rows(answers: Answers) -> tuple[ModelRow, ...]:
-    """The models with their letters, short names and averages."""
-    table = model_table(answers)
-    names = short_names(table["model"].to_list())
-    # accuracy means something only where the data set's labels are among those the models can say
-    possible = bool(set(answers.originals["truth"].drop_nulls().to_list()) & set(answers.labels))
-    return tuple(
-        ModelRow(
-            letter(i), name, row["model"], row["architecture"], row["parameters"],
-            row["accuracy"] if possible else None, row["convincing"], row["convinced"], row["median_size"],
-            row["sets"] or 0, row["vacuous"] or 0,
-        )
-        for i, (name, row) in enumerate(zip(names, table.iter_rows(named=True), strict=True))
+def _originals_as_signals(store: Store, data: StudyData, said: Log) -> Signals:
+    """The clips themselves, one row a clip and model, with the search's questions and why there is no set."""
+    rows = store.frame(
+        "SELECT e.clip, e.model, e.size, e.queries, e.why FROM explanations e"
+        " JOIN planned_clips pc ON pc.settings = e.settings AND pc.clip = e.clip"
+        " JOIN planned_models pm ON pm.settings = e.settings AND pm.model = e.model"
+        " WHERE e.settings = ? AND e.clip IN (SELECT clip FROM originals WHERE settings = ?)",
+        (data.key, data.key),
+    )
+    shape = said.shape[:2]
+    models = [model.id for model in data.models]
+    place = _places(data.clips["id"], rows["clip"]), _places(models, rows["model"])
+    queries, size, why = np.zeros(shape, np.int64), np.full(shape, -1), np.full(shape, "not explained", dtype=object)
+    queries[place], size[place], why[place] = rows["queries"], rows["size"], rows["why"].to_list()
+    clip_of = {path: i for i, path in enumerate(data.clips["path"])}
+    model_of = {model.spec: j for j, model in enumerate(data.models)}
+    for failure in data.failures:
+        i, j = clip_of.get(failure.clip), model_of.get(failure.model)
+        if i is not None and j is not None and size[i, j] < 0:
+            why[i, j] = failure.reason
+    known = ~np.isnan(said[:, :, 0])
+    top = np.where(known, np.argmax(np.nan_to_num(said, nan=-np.inf), axis=2), -1)
+    clip, source = (places.reshape(-1) for places in np.indices(shape))
+    label = top[clip, source]
+    spread = np.full(shape, np.nan)
+    spread[known] = entropy_bits(said[known]) / np.log2(said.shape[2])
+    with np.errstate(invalid="ignore"):
+        probability = np.exp(said[clip, :, np.maximum(label, 0)].astype(np.float64))
+    kept = label >= 0
+    return Signals(
+        ORIGINAL, np.full(kept.sum(), -1), clip[kept], source[kept], np.zeros(kept.sum(), np.int64),
+        queries.reshape(-1)[kept], size.reshape(-1)[kept], np.ones(kept.sum()), label[kept],
+        ("",) * int(kept.sum()), tuple(why.reshape(-1)[kept]), top[clip[kept]], probability[kept], spread[clip[kept]],
     )  # fmt: skip
+
+
+def _model_rows(models: pl.DataFrame, said: Log, clips: pl.DataFrame, labels: tuple[str, ...]) -> tuple[ModelRow, ...]:
+    # a clip whose own label is not among the aligned ones cannot be answered right or wrong
+    index = {fold(label): i for i, label in enumerate(labels)}
+    truth = np.array([-1 if label is None else index.get(fold(label), -1) for label in clips["label"]], dtype=np.int64)
+    names = short_names(models["spec"].to_list())
+    rows = []
+    for j, row in enumerate(models.iter_rows(named=True)):
+        known = (truth >= 0) & ~np.isnan(said[:, j, 0])
+        right = said[known, j].argmax(axis=1) == truth[known]
+        accuracy = float(right.mean()) if known.any() else None
+        facts = (row["spec"], row["backend"], row["architecture"], row["parameters"])
+        rows.append(ModelRow(row["id"], letter(j), names[j], *facts, accuracy))
+    return tuple(rows)
+
+
+def _places(ids: Sequence[int] | pl.Series, wanted: pl.Series) -> Whole:
+    """Where each wanted id stands among ``ids``."""
+    place = {identity: i for i, identity in enumerate(ids)}
+    return np.array([place[identity] for identity in wanted], dtype=np.int64)
+
+
+def _logs(rows: pl.DataFrame, n: int) -> Log:
+    return np.frombuffer(b"".join(rows["log_probabilities"].to_list()), dtype="<f4").reshape(-1, n)
+
+
+def _whole(column: pl.Series) -> Whole:
+    return column.cast(pl.Int64).fill_null(0).to_numpy()
+
+
+def _rank(kind: str) -> tuple[int, str]:
+    return (ORDER.index(kind) if kind in ORDER else len(ORDER), kind)
 
 
 def letter(index: int) -> str:
@@ -325,107 +372,6 @@ def letter(index: int) -> str:
     """
     before, last = divmod(index, 26)
     return (letter(before - 1) if before else "") + chr(ord("A") + last)
-
-
-def short_names(specs: list[str]) -> list[str]:
-    """Each spec without back end and folders, unless two would read the same.
-
-    Examples
-    --------
-    >>> short_names(["builtin:mtt-vgg", "hf:models/wav2vec2"])
-    ['mtt-vgg', 'wav2vec2']
-    """
-    short = [PurePath(spec.partition(":")[2] or spec).name or spec for spec in specs]
-    return [name if short.count(name) == 1 else spec for name, spec in zip(short, specs, strict=True)]
-
-
-def _read_failures(store: Store, key: str) -> tuple[Failure, ...]:
-    query = "SELECT stage, clip, model, reason FROM failures WHERE settings = ? ORDER BY stage, clip, model"
-    return tuple(Failure(*row) for row in store.frame(query, (key,)).iter_rows())
-
-
-def _read_clips(
-    store: Store, key: str, answers: Answers, epsilon: float, failures: tuple[Failure, ...], unit: str
-) -> tuple[ClipRow, ...]:
-    place = {spec: i for i, spec in enumerate(answers.models["model"].to_list())}
-    originals: dict[int, list[Verdict]] = defaultdict(list)
-    for row in answers.originals.iter_rows(named=True):
-        verdict = Verdict(place[row["model"]], row["answer"], row["probability"], "answer")
-        originals[row["clip"]].append(verdict)
-    readings = _read_readings(store, key, answers, epsilon, unit)
-    reasons = {(failure.clip, failure.model): failure.reason for failure in failures}
-    rows = store.frame(
-        "SELECT id, sha256, path, label, grp, dataset, sample_rate, samples, fitted FROM clips WHERE id IN"
-        " (SELECT o.clip FROM originals o JOIN planned_clips p ON p.settings = o.settings AND p.clip = o.clip"
-        " WHERE o.settings = ?) ORDER BY path, sha256",
-        (key,),
-    )
-    return tuple(
-        ClipRow(
-            row["id"], row["path"], PurePath(row["path"]).name or row["path"] or f"clip {row['id']}", row["label"],
-            row["grp"], row["dataset"], row["sha256"], row["sample_rate"], row["samples"], row["fitted"],
-            tuple(sorted(originals[row["id"]], key=lambda verdict: verdict.model)),
-            tuple(
-                readings.get((row["id"], i))
-                or Reading(i, "", 0.0, 0, 0, (), reasons.get((row["path"], spec), "not explained"))
-                for spec, i in place.items()
-            ),
-        )
-        for row in rows.iter_rows(named=True)
-    )  # fmt: skip
-
-
-def _read_readings(
-    store: Store, key: str, answers: Answers, epsilon: float, unit: str
-) -> dict[tuple[int, int], Reading]:
-    place = {spec: i for i, spec in enumerate(answers.models["model"].to_list())}
-    verdicts = _verdicts(answers, place, epsilon)
-    said = {(row["clip"], row["model"]): row for row in answers.originals.iter_rows(named=True)}
-    rows = store.frame(
-        "SELECT e.clip, m.spec, e.size AS variables, e.queries, e.why AS note, s.id, s.kind, s.draw, s.size, s.energy,"
-        " s.certificate, s.groups, s.log_probabilities, s.why FROM explanations e JOIN models m ON m.id = e.model"
-        " JOIN subsets s ON s.explanation = e.id"
-        " JOIN planned_clips pc ON pc.settings = e.settings AND pc.clip = e.clip"
-        " JOIN planned_models pm ON pm.settings = e.settings AND pm.model = e.model"
-        " WHERE e.settings = ? ORDER BY e.clip, pm.position, s.kind, s.draw",
-        (key,),
-    )
-    grouped: dict[tuple[int, str], list[dict[str, Any]]] = defaultdict(list)
-    for row in rows.iter_rows(named=True):
-        grouped[row["clip"], row["spec"]].append(row)
-    readings = {}
-    for (clip, spec), parts in grouped.items():
-        signals = [
-            _signal(part, answers.labels, verdicts.get(part["id"], ()), unit) for part in parts if part["kind"] in SHOWN
-        ]
-        signals.sort(key=lambda signal: (SHOWN.index(signal.kind), signal.draw))
-        original, first = said[clip, spec], parts[0]
-        readings[clip, place[spec]] = Reading(
-            place[spec], original["answer"], original["probability"], first["variables"], first["queries"],
-            tuple(signals), first["note"],
-        )  # fmt: skip
-    return readings
-
-
-def _verdicts(answers: Answers, place: dict[str, int], epsilon: float) -> dict[int, tuple[Verdict, ...]]:
-    found: dict[int, list[Verdict]] = defaultdict(list)
-    for row in answers.judgements.iter_rows(named=True):
-        state = "rejects" if not row["accepted"] else "certain" if row["entropy_share"] < epsilon else "accepts"
-        found[row["subset"]].append(Verdict(place[row["judge"]], row["answer"], row["probability"], state))
-    return {subset: tuple(sorted(rows, key=lambda row: row.model)) for subset, rows in found.items()}
-
-
-def _signal(part: dict[str, Any], labels: tuple[str, ...], verdicts: tuple[Verdict, ...], unit: str) -> Signal:
-    if part["size"] is None:
-        return Signal(part["id"], part["kind"], part["draw"], None, 0.0, "", 0.0, "", part["why"], ())
-    logs = unpack(part["log_probabilities"])
-    searched = part["kind"] != "inverse"
-    words = certificate_words(part["certificate"], part["groups"], part["size"], unit, part["why"]) if searched else ""
-    top = int(logs.argmax())
-    return Signal(
-        part["id"], part["kind"], part["draw"], part["size"], part["energy"], labels[top],
-        float(np.exp(np.float64(logs[top]))), words, part["why"], verdicts,
-    )  # fmt: skip
 
 
 def certificate_words(kind: str, groups: int, size: int, unit: str, why: str = "") -> str:
@@ -443,136 +389,90 @@ def certificate_words(kind: str, groups: int, size: int, unit: str, why: str = "
     return f"not certified: {why}" if why else "not certified"
 
 
-def _headline(
-    answers: Answers, matrices: tuple[Matrix, ...], agreement: Matrix, clips: tuple[ClipRow, ...], epsilon: float
-) -> Headline:
-    signals = signal_table(answers, epsilon).filter(pl.col("kind") == "sufficient")
-    transferable = None if signals.is_empty() else float(signals["transferable"].cast(pl.Float64).to_numpy().mean())
-    sets = [
-        (signal.size, reading.variables)
-        for clip in clips for reading in clip.readings for signal in reading.signals
-        if signal.kind == "sufficient" and signal.size is not None
-    ]  # fmt: skip
-    kept = float(np.median([size / of for size, of in sets])) if sets else None
-    return Headline(
-        matrices[0].mean, matrices[1].mean, agreement.mean, transferable, kept, len(sets),
-        sum(size == 0 for size, _ in sets),
-    )  # fmt: skip
+# --- rates ----------------------------------------------------------------------------------------------------
 
 
-# --- spectra --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Columns:
-    """The columns of a spectrum on the mel scale, and which variables each stands for.
-
-    Attributes
-    ----------
-    order : intp [size]
-        The variables by frequency.
-    start, stop : intp [COLUMNS]
-        Half-open ranges into ``order``, none empty: where variables lie wider apart than columns, a column takes
-        the nearest.
-    """
-
-    order: NDArray[np.intp]
-    start: NDArray[np.intp]
-    stop: NDArray[np.intp]
-
-    @classmethod
-    def of(cls, hertz: Real, nyquist: float, count: int = COLUMNS) -> Columns:
-        """Lay variables (float64 [size], Hz) out from 0 Hz to ``nyquist``."""
-        order = np.argsort(hertz, kind="stable")
-        places = np.asarray(mel(hertz[order]) / mel(nyquist) * count)
-        columns = np.arange(count)
-        start, stop = np.searchsorted(places, columns), np.searchsorted(places, columns + 1)
-        stop[-1] = len(places)  # the Nyquist bin lies on the edge
-        after = np.clip(np.searchsorted(places, columns + 0.5), 1, max(1, len(places) - 1))
-        right = np.minimum(after, len(places) - 1)
-        nearer = np.where(places[right] - columns - 0.5 < columns + 0.5 - places[after - 1], right, after - 1)
-        empty = start >= stop
-        return cls(order, np.where(empty, nearer, start), np.where(empty, nearer + 1, stop))
-
-    def largest(self, values: Real) -> Real:
-        """The largest value in each column: float64 [size] → [COLUMNS]."""
-        return np.asarray(np.maximum.reduceat(np.append(values[self.order], -np.inf), self._edges)[::2])
-
-    def share(self, mask: Mask) -> Real:
-        """The share of each column's variables that a mask (bool [size]) keeps: float64 [COLUMNS], 0 to 1."""
-        kept = np.add.reduceat(np.append(mask[self.order], False).astype(np.int64), self._edges)[::2]
-        return np.asarray(kept / (self.stop - self.start), dtype=np.float64)
-
-    @property
-    def _edges(self) -> NDArray[np.intp]:
-        return np.stack([self.start, self.stop], axis=1).reshape(-1)
-
-
-def mel(hertz: Any) -> Any:
-    """O'Shaughnessy's mel scale: linear below some 700 Hz, logarithmic above, as the ear is."""
-    return 2595 * np.log10(1 + np.asarray(hertz, dtype=np.float64) / 700)
-
-
-@dataclass(frozen=True, eq=False)
-class Trace:
-    """A set as columns of a spectrum.
-
-    Attributes
-    ----------
-    level : int [COLUMNS]
-        Of the loudest kept variable, in dB above the floor: 0 to :data:`FLOOR`; -1 where none is kept.
-    share : float64 [COLUMNS]
-        Share of the column's variables that are kept.
-    """
-
-    level: NDArray[np.int64]
-    share: Real
-
-
-class ClipSpectrum:
-    """The magnitude spectrum of one clip in columns, and of sets of it.
+def rates(signals: Signals, epsilon: float, measure: str = "alpha") -> tuple[Real, Whole]:
+    """From each model (row) to each (column): the share of signals that are accepted, certain, or both, and of how
+    many.
 
     Parameters
     ----------
-    spectrum : Spectrum
-        Masks are read in its domain. Sets of bins and bands are shown as rFFT bins of the whole clip, sets of
-        short-time cells by their frequency.
+    signals : Signals
+    epsilon : float
+    measure : {"alpha", "beta", "joint"}
+
+    Returns
+    -------
+    share : float64 [M, M]
+        NaN where there are no signals.
+    count : int64 [M, M]
     """
-
-    def __init__(self, spectrum: Spectrum) -> None:
-        self._spectrum = spectrum
-        self.nyquist = spectrum.clip.sample_rate / 2
-        if spectrum.domain.kind == "stft":
-            power, hertz = spectrum.energy, spectrum.hertz
-        else:
-            power = np.abs(np.asarray(scipy.fft.rfft(spectrum.clip.samples.astype(np.float64)))) ** 2
-            hertz = np.linspace(0, self.nyquist, power.size)
-        loudest = max(float(power.max()), 1e-300)
-        self._decibels = 10 * np.log10(np.maximum(power / loudest, 1e-30)) + FLOOR
-        self._columns = Columns.of(hertz, self.nyquist)
-        self.per_column = power.size / COLUMNS
-        self.whole = self.trace(np.ones(spectrum.size, dtype=bool))
-
-    def trace(self, mask: Mask) -> Trace:
-        """The columns of a set (bool [size])."""
-        kept = mask if self._spectrum.domain.kind == "stft" else self._spectrum.to_bins(mask)
-        level = self._columns.largest(np.where(kept, self._decibels, -np.inf))
-        share = self._columns.share(kept)
-        return Trace(np.where(share > 0, np.clip(np.rint(level), 0, FLOOR), -1).astype(np.int64), share)
+    hits, judged = hits_of(signals, epsilon, measure), signals.judged
+    made_for = [signals.source == model for model in range(signals.answer.shape[1])]
+    share, count = (np.stack([part[mine].sum(axis=0) for mine in made_for]) for part in (hits, judged))
+    return ratio(share.astype(np.float64), count.astype(np.float64)), count
 
 
-@dataclass(frozen=True, eq=False)
-class Listening:
-    """Where a model listens: mean share of kept variables by frequency over its sufficient sets.
+def hits_of(signals: Signals, epsilon: float, measure: str) -> NDArray[np.bool_]:
+    """Where a signal is accepted (``alpha``), answered with certainty (``beta``), or both: bool [S, M]."""
+    if measure == "alpha":
+        return signals.accepted & signals.judged
+    certain = signals.certain(epsilon) & signals.judged
+    return certain if measure == "beta" else certain & signals.accepted
 
-    Attributes
+
+def clip_sums(signals: Signals, clips: int, wanted: NDArray[np.bool_] | None = None) -> tuple[Real, Real]:
+    """Accepted and judged signals by clip, source and judge: float64 [clips, M, M], twice.
+
+    Parameters
     ----------
-    model : int
-    sets : int
-        How many sets the mean is of.
-    share : float64 [COLUMNS]
+    signals : Signals
+    clips : int
+    wanted : bool [S], optional
+        Only these signals.
     """
+    models = signals.answer.shape[1]
+    keep = slice(None) if wanted is None else wanted
+    place = (signals.clip * models + signals.source)[keep]
 
-    model: int
-    sets: int
-    share: Real
+    def total(counted: NDArray[np.bool_]) -> Real:
+        columns = [np.bincount(place, weights=column, minlength=clips * models) for column in counted[keep].T]
+        return np.asarray(np.stack(columns, axis=1).reshape(clips, models, models), dtype=np.float64)
+
+    return total(hits_of(signals, 1.0, "alpha")), total(signals.judged)
+
+
+def mean_with_interval(sums: Real, counts: Real) -> tuple[float, float | None, float | None]:
+    """The mean over pairs of different models of the rate, with a 95 % interval by cluster bootstrap over clips.
+
+    Parameters
+    ----------
+    sums, counts : float64 [clips, M, M]
+
+    Returns
+    -------
+    value : float
+        NaN where there is nothing to count.
+    low, high : float or None
+        ``None`` where fewer than two clips leave nothing to resample.
+    """
+    others = ~np.eye(sums.shape[1], dtype=bool)
+    hits, of = sums[:, others], counts[:, others]
+    value = _nanmean(ratio(hits.sum(axis=0), of.sum(axis=0)))
+    low, high = interval(_nanmean(resample(hits, of)), int((of.sum(axis=1) > 0).sum()))
+    known = bool(np.isfinite(low) and np.isfinite(high))
+    return float(value), float(low) if known else None, float(high) if known else None
+
+
+def _nanmean(values: Real) -> Real:
+    """Mean over the last axis of what is known, NaN where nothing is."""
+    known = np.isfinite(values)
+    return ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1).astype(np.float64))
+
+
+def mean_of_pairs(share: Real) -> float | None:
+    """The mean over pairs of different models, or ``None`` where there are none."""
+    others = share[~np.eye(len(share), dtype=bool)]
+    known = others[~np.isnan(others)]
+    return float(known.mean()) if known.size else None

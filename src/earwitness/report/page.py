@@ -1,7 +1,7 @@
-"""The page: one HTML file and the sounds it plays, put together from data and figures.
+"""The page: a shell, the data it reads piece by piece, and the sounds it plays.
 
-What came from a file name, a label or a model is text wherever it stands: the templates escape every value, figures
-hold numbers only, and the page's policy lets no script run but its own.
+What came from a file name, a label or a model is data: the page puts it down as text, its figures hold numbers only,
+and its policy lets no script run but its own and those of its folder.
 """
 
 from __future__ import annotations
@@ -9,148 +9,124 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Any
 
 import numpy as np
+import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..errors import ConfigError
-from ..spectrum import Mask, Spectrum
 from ..study.store import Store
-from . import figures
-from .data import COLUMNS, ClipRow, ClipSpectrum, Listening, Real, ReportData, Signal, load_report
-from .sounds import UNAVAILABLE, Sound, read_again, write_sound
+from .chunks import Elements, Scripts, encode, fold_texts
+from .clips import clip_in_full
+from .data import Signals, StudyData, load_study, read_originals
+from .headline import headline
+from .listening import Listener
+from .sections import make_sections, section_json
+from .sounds import Folder, Inline
 
-
-@dataclass(frozen=True, eq=False)
-class Line:
-    """A signal with its figure and its sound; ``None`` where there is none."""
-
-    signal: Signal
-    figure: Markup | None
-    sound: Sound | None
-
-
-@dataclass(frozen=True, eq=False)
-class Section:
-    """What the page draws of one clip.
-
-    Attributes
-    ----------
-    clip : ClipRow
-    original : Markup or None
-        Its spectrum.
-    sound : Sound or None
-    lines : tuple (a reading) of tuple of Line
-    ticks : list of (float, str)
-        Of the frequency axis.
-    per_column : float
-        How many variables a column of its spectra stands for.
-    trouble : str
-        Why there are no spectra and sounds.
-    """
-
-    clip: ClipRow
-    original: Markup | None
-    sound: Sound | None
-    lines: tuple[tuple[Line, ...], ...]
-    ticks: list[tuple[float, str]]
-    per_column: float
-    trouble: str = ""
-
-
-class Listener:
-    """Sums up, over clips, where each model's sufficient sets lie."""
-
-    def __init__(self, nyquist: float) -> None:
-        self.nyquist = nyquist
-        self._sums: dict[int, tuple[int, Real]] = {}
-
-    def add(self, model: int, share: Real) -> None:
-        """Count one set (float64 [COLUMNS])."""
-        count, total = self._sums.get(model, (0, np.zeros(COLUMNS)))
-        self._sums[model] = (count + 1, total + share)
-
-    def lanes(self) -> list[Listening]:
-        """The means, by model."""
-        return [Listening(model, count, total / count) for model, (count, total) in sorted(self._sums.items())]
+#: how many clips have pictures and sounds where the caller does not say: in a folder, and in one file
+FULL, FULL_INLINE = 50, 10
+#: the page's own scripts, in the order in which they run
+PROGRAMS = ("dom", "data", "matrix", "player", "spectrum", "clip", "clips", "blocks", "views", "main")
 
 
 def write_report(
-    store: Store, out: Path, *, epsilon: float = 0.5, limit: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    store: Store, out: str | Path, *, epsilon: float = 0.5, full: int | None = None, asked: Sequence[str] = (),
+    single_file: bool = False, progress: Callable[[int, int], None] | None = None,
 ) -> Path:  # fmt: skip
-    """Write the page of a study and the sounds it plays.
+    """Write the page of a study.
+
+    All clips are on the page with all that the models say to them. The first ``full`` clips, and those asked for,
+    also have spectrograms, spectra, distributions and sounds.
 
     Parameters
     ----------
     store : Store
-    out : Path
-        Folder for ``index.html`` and ``audio/``; made if it is missing.
+    out : str or Path
+        Folder for ``index.html``, ``data/`` and ``audio/``; made if it is missing. What an earlier report left in
+        them is removed.
     epsilon : float
         ε of Definition 4.
-    limit : int, optional
-        Show only so many clips; the tables are of all.
+    full : int, optional
+        How many clips in full; default: 50, or 10 in a single file.
+    asked : sequence of str
+        Clips to show in full besides: ids, file names or paths.
+    single_file : bool
+        Write one file that holds everything: ``out`` itself if it ends in ``.html``, else ``index.html`` in it.
     progress : callable, optional
-        Told (clips done, clips) after each clip.
+        Told (clips done, clips) after each clip in full.
 
     Returns
     -------
     Path
-        Of ``index.html``.
+        Of the page.
 
     Raises
     ------
     ConfigError
-        ``out`` cannot be written, or ``epsilon`` is out of range.
+        ``out`` cannot be written, ``epsilon`` is out of range, or a clip asked for is not in the study.
     StoreError
         The store holds no study yet.
     """
     out = Path(out)
-    data = load_report(store, epsilon)
+    data = load_study(store, epsilon)
+    named = single_file and out.suffix.lower() in (".html", ".htm")
+    folder, page = (out.parent, out) if named else (out, out / "index.html")
+    chunks: Scripts | Elements = Elements() if single_file else Scripts(folder)
+    keeper: Folder | Inline = Inline() if single_file else Folder(folder)
+    rows = choose_clips(data, (FULL_INLINE if single_file else FULL) if full is None else full, asked)
+    said = read_originals(store, data, [model.id for model in data.models])
+    listener = Listener(data)
+    for done, row in enumerate(rows, start=1):
+        clip = clip_in_full(store, data, row, said[row], keeper)
+        listener.add(row, clip)
+        chunks.put(f"clip-{data.clips['id'][row]}", clip)
+        if progress:
+            progress(done, len(rows))
+    sections = make_sections(store, data)
+    for section in sections:
+        chunks.put(f"section-{section.id}", section_json(section))
+    for kind, signals in data.signals.items():
+        chunks.put(f"kind-{kind}", _kind_json(signals))
+    study = _study_json(data, rows, listener)
+    study["sections"] = [[section.id, section.title] for section in sections]
+    study["command"] = _command(store, out, asked, full, single_file)
+    chunks.put("study", study)
     try:
-        (out / "audio").mkdir(parents=True, exist_ok=True)
-        shown = data.clips if limit is None else data.clips[:limit]
-        listener = Listener(max((clip.sample_rate for clip in shown), default=2) / 2)
-        sections = []
-        for done, clip in enumerate(shown, start=1):
-            sections.append(_section(store, data, clip, out, listener))
-            if progress:
-                progress(done, len(shown))
-        page = out / "index.html"
-        temporary = out / "index.html.tmp"
-        temporary.write_text(render(data, sections, listener), encoding="utf-8")
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = page.with_name(page.name + ".tmp")
+        temporary.write_text(render(data, chunks.inline, single_file), encoding="utf-8")
         os.replace(temporary, page)
+        if isinstance(chunks, Scripts) and isinstance(keeper, Folder):
+            _sweep(folder / "data", r"[a-z0-9_-]+\.js", chunks.written)
+            _sweep(folder / "audio", r"(clip|set)-\d+\.(flac|wav)", keeper.written)
     except OSError as error:
         raise ConfigError(f"{out}: cannot be written ({error}); choose another --out") from error
     return page
 
 
-def render(data: ReportData, sections: list[Section], listener: Listener) -> str:
-    """The page as HTML."""
+def render(data: StudyData, inline: Markup, single_file: bool) -> str:
+    """The page's shell as HTML."""
     from .. import __version__
 
     environment = Environment(
         loader=PackageLoader("earwitness.report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters.update(number=figures.number, percent=figures.percent, share=figures.share)
-    environment.globals.update(heat_step=figures.heat_step)
-    script = _asset("report.js")
-    lanes = listener.lanes()
+    program = '"use strict";\n(() => {\n' + "\n".join(_asset(f"{name}.js") for name in PROGRAMS) + "})();\n"
     page = environment.get_template("index.html").render(
-        data=data, sections=sections, version=__version__, unavailable=UNAVAILABLE,
+        name=data.name, version=__version__, inline=inline, single_file=single_file,
         style=Markup(_asset("report.css")),  # noqa: S704 - the package's own file
-        script=Markup(script),  # noqa: S704 - the package's own file
-        policy_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        lanes=[(lane, figures.listening_svg(lane, lanes)) for lane in lanes],
-        entropy_limit=float(np.log2(len(data.labels))),
-        lane_ticks=figures.ticks(listener.nyquist),
-        lane_top=max([float(lane.share.max()) for lane in lanes], default=0.0),
+        program=Markup(program),  # noqa: S704 - the package's own files
+        program_hash=base64.b64encode(hashlib.sha256(program.encode()).digest()).decode(),
     )  # fmt: skip
     return page.lstrip()
 
@@ -159,41 +135,92 @@ def _asset(name: str) -> str:
     return (resources.files(__package__) / "templates" / name).read_text(encoding="utf-8")
 
 
-def _section(store: Store, data: ReportData, row: ClipRow, out: Path, listener: Listener) -> Section:
-    clip = read_again(row)
-    if clip is None:
-        lines = tuple(tuple(Line(signal, None, None) for signal in reading.signals) for reading in row.readings)
-        return Section(row, None, None, lines, [], 0.0, UNAVAILABLE)
-    spectrum = Spectrum(clip, data.settings.variables)
-    columns = ClipSpectrum(spectrum)
-    masks = {
-        signal.id: store.mask(signal.id)
-        for reading in row.readings for signal in reading.signals if signal.size is not None
+def choose_clips(data: StudyData, full: int, asked: Sequence[str]) -> list[int]:
+    """Rows of clips: the first ones, and those asked for by id, file name or path.
+
+    Raises
+    ------
+    ConfigError
+        One asked for is not in the study, or fewer than none are wanted.
+    """
+    if full < 0:
+        raise ConfigError(f"clips {full}: too small; use 0 or more")
+    rows = dict.fromkeys(range(min(full, len(data.clips))))
+    paths = data.clips["path"].to_list()
+    ids = [str(identity) for identity in data.clips["id"]]
+    for wanted in asked:
+        found = [i for i, path in enumerate(paths) if wanted in (ids[i], path, PurePath(path).name)]
+        if not found:
+            raise ConfigError(f"clip {wanted!r}: not in the study; use an id of its page, a file name or a path")
+        rows.update(dict.fromkeys(found))
+    return sorted(rows)
+
+
+def _kind_json(signals: Signals) -> dict[str, Any]:
+    """The signals of a kind in columns: what the page counts its matrices from."""
+    judged = signals.judged
+    # the page compares with ε in thousandths: the least k with entropy share < k/1000
+    steps = np.floor(np.nan_to_num(signals.entropy_share) * 1000 + 1e-9) + 1
+    return {
+        "kind": signals.kind,
+        "count": len(signals.clip),
+        "subset": encode(np.maximum(signals.subset, 0), "u4"),
+        "clip": encode(signals.clip, "u4"),
+        "source": encode(signals.source, "u2"),
+        "draw": encode(signals.draw, "u2"),
+        "queries": encode(signals.queries, "u4"),
+        "size": encode(signals.size, "i4"),
+        "energy": encode(signals.energy, "f4"),
+        "label": encode(signals.label, "u2"),
+        "certificate": fold_texts(signals.certificate),
+        "why": fold_texts(signals.why),
+        "answer": encode(np.where(judged, signals.answer, 65535), "u2"),
+        "probability": encode(np.where(judged, np.rint(np.nan_to_num(signals.probability) * 65535), 0), "u2"),
+        "step": encode(np.where(judged, np.minimum(steps, 1001), 65535), "u2"),
+    }
+
+
+def _study_json(data: StudyData, rows: list[int], listener: Listener) -> dict[str, Any]:
+    from .. import __version__
+
+    clips = data.clips
+    paths = [PurePath(path) for path in clips["path"]]
+    settings = asdict(data.settings)
+    return {
+        "name": data.name, "version": __version__, "settings": settings, "unit": data.unit, "epsilon": data.epsilon,
+        "labels": list(data.labels), "models": [asdict(model) for model in data.models],
+        "kinds": [kind for kind, signals in data.signals.items() if len(signals.clip)],
+        "headline": [asdict(number) for number in headline(data)],
+        "failures": [asdict(failure) for failure in data.failures],
+        "listening": listener.lanes(),
+        "full": rows,
+        "clips": {
+            "id": clips["id"].to_list(),
+            "name": [path.name or str(path) for path in paths],
+            "folder": fold_texts(tuple(str(path.parent) for path in paths)),
+            "truth": fold_texts(tuple(clips["label"].fill_null("").to_list())),
+            "group": fold_texts(tuple(clips["grp"].to_list())),
+            "dataset": fold_texts(tuple(clips["dataset"].to_list())),
+            "fitted": fold_texts(tuple(clips["fitted"].to_list())),
+            "rate": clips["sample_rate"].to_list(),
+            "seconds": (clips["samples"] / clips["sample_rate"].cast(pl.Float64)).round(3).to_list(),
+        },
     }  # fmt: skip
-    for reading in row.readings:
-        for signal in reading.signals:
-            if signal.kind == "sufficient" and signal.id in masks:
-                listener.add(reading.model, columns.trace(masks[signal.id]).share)
-    original = write_sound(out, f"clip-{row.id}", clip.samples, clip.sample_rate)
-    lines = tuple(
-        tuple(_line(signal, masks.get(signal.id), row.id, spectrum, columns, out) for signal in reading.signals)
-        for reading in row.readings
-    )
-    loudest = max([sound.peak for sound in (original, *(line.sound for part in lines for line in part)) if sound] + [0])
-    return Section(
-        row, figures.spectrum_svg(row.id, columns.whole, whole=True), _level(original, loudest),
-        tuple(tuple(replace(line, sound=_level(line.sound, loudest)) for line in part) for part in lines),
-        figures.ticks(columns.nyquist), columns.per_column,
-    )  # fmt: skip
 
 
-def _line(signal: Signal, mask: Mask | None, clip: int, spectrum: Spectrum, columns: ClipSpectrum, out: Path) -> Line:
-    if mask is None:
-        return Line(signal, None, None)
-    samples = spectrum.invert(mask[None])[0].numpy()
-    sound = write_sound(out, f"set-{signal.id}", samples, spectrum.clip.sample_rate)
-    return Line(signal, figures.spectrum_svg(clip, columns.trace(mask)), sound)
+def _command(store: Store, out: Path, asked: Sequence[str], full: int | None, single_file: bool) -> str:
+    """The command that made this page, to which the page adds what else is wanted."""
+    parts = ["earwitness", "report", str(store.path), "--out", str(out)]
+    parts += ["--single-file"] if single_file else []
+    parts += [] if full is None else ["--clips", str(full)]
+    for clip in asked:
+        parts += ["--clip", clip]
+    return shlex.join(parts)
 
 
-def _level(sound: Sound | None, loudest: float) -> Sound | None:
-    return replace(sound, gain=min(1.0, sound.peak / loudest)) if sound else None
+def _sweep(folder: Path, pattern: str, keep: set[str]) -> None:
+    """Remove what an earlier report wrote and this one did not."""
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if path.name not in keep and re.fullmatch(pattern, path.name):
+                path.unlink()

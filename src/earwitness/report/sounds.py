@@ -1,27 +1,35 @@
-"""The sounds of the page: 16-bit WAV files that any browser plays, named by numbers alone.
+"""The sounds of the page: 16-bit FLAC (short ones: WAV) that any browser plays, named by numbers alone.
 
-Every file is scaled to the same peak, -1 dBFS, so that a quiet signal keeps its resolution; the page turns each one
-down to its level beside the loudest signal of its clip, unless it is asked to make quiet signals audible.
+Every file is scaled to the same peak, -1 dBFS, so that a quiet signal keeps its resolution. The page turns each one
+down: to its level beside the loudest signal of its clip, or, on request, to equal loudness (ITU-R BS.1770).
 """
 
 from __future__ import annotations
 
+import base64
+import io
 import os
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyloudnorm
 import soundfile
 from numpy.typing import NDArray
 
 from .. import audio
 from ..audio import SILENCE, Clip
 from ..errors import AudioError, ConfigError
-from .data import ClipRow
 
 #: the peak of every file: -1 dBFS
 PEAK = 10 ** (-1 / 20)
-UNAVAILABLE = "audio not available: file changed or missing"
+#: shorter than this, in samples, a file is WAV: browsers cannot seek in a FLAC of one frame
+SHORT = 16_384
+#: equal loudness turns down no further than to this, in LUFS, so that one spiky signal does not silence the others
+QUIETEST = -40.0
+UNAVAILABLE = "no sound: the recording is missing or has changed"
 
 
 @dataclass(frozen=True)
@@ -31,49 +39,102 @@ class Sound:
     Attributes
     ----------
     source : str
-        Relative to the page.
+        Relative to the page, or a ``data:`` address.
     peak : float
         Largest sample of the signal as it is.
-    gain : float
-        Its level beside the loudest signal of the clip, more than 0 and at most 1.
+    loudness : float or None
+        Of the file, in LUFS; ``None`` where it is too quiet to have one.
+    level, equal : float
+        Volumes (more than 0, at most 1) that give it its level beside the others of its clip, and equal loudness.
     """
 
     source: str
     peak: float
-    gain: float = 1.0
-
-    @property
-    def decibels(self) -> float:
-        """The gain in dB, at most 0."""
-        return float(20 * np.log10(self.gain))
+    loudness: float | None
+    level: float = 1.0
+    equal: float = 1.0
 
 
-def read_again(row: ClipRow) -> Clip | None:
+class Folder:
+    """Keeps sounds as files of ``audio/`` in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.written: set[str] = set()
+
+    def keep(self, name: str, content: bytes) -> str:
+        """Write a file; its address.
+
+        Raises
+        ------
+        ConfigError
+            The file cannot be written.
+        """
+        path = self.folder / "audio" / name
+        temporary = path.with_name(path.name + ".tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(content)
+            os.replace(temporary, path)
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be written ({error}); choose another --out") from error
+        self.written.add(path.name)
+        return f"audio/{path.name}"
+
+
+class Inline:
+    """Keeps sounds as addresses that hold them, for a page of one file."""
+
+    def keep(self, name: str, content: bytes) -> str:
+        """The sound as an address."""
+        return f"data:audio/{name.rpartition('.')[2]};base64,{base64.b64encode(content).decode()}"
+
+
+def read_again(path: str, sha256: str, sample_rate: int, samples: int) -> Clip | None:
     """The clip as the study heard it, or ``None`` where its file is missing or has changed."""
     try:
-        clip = audio.read(row.path, row.sample_rate, row.seconds)
+        clip = audio.read(path, sample_rate, samples / sample_rate)
     except (AudioError, OSError):
         return None
-    return clip if clip.sha256 == row.sha256 else None
+    return clip if clip.sha256 == sha256 else None
 
 
-def write_sound(folder: Path, name: str, samples: NDArray[np.float32], sample_rate: int) -> Sound | None:
-    """Write float32 [N] as ``audio/NAME.wav`` at full level; ``None`` for silence, which has no file.
-
-    Raises
-    ------
-    ConfigError
-        The file cannot be written.
-    """
+def make_sound(keeper: Folder | Inline, name: str, samples: NDArray[np.float32], sample_rate: int) -> Sound | None:
+    """Encode float32 [N] at full level and keep it; ``None`` for silence, which has no file."""
     peak = float(np.abs(samples).max())
     if peak < SILENCE:
         return None
-    source = f"audio/{name}.wav"
-    path, temporary = folder / source, folder / f"{source}.tmp"
+    scaled = samples.astype(np.float64) * (PEAK / peak)
+    memory, kind = io.BytesIO(), "WAV" if samples.size < SHORT else "FLAC"
+    soundfile.write(memory, scaled, sample_rate, subtype="PCM_16", format=kind)
+    return Sound(keeper.keep(f"{name}.{kind.lower()}", memory.getvalue()), peak, loudness(scaled, sample_rate))
+
+
+def loudness(samples: NDArray[np.float64], sample_rate: int) -> float | None:
+    """Integrated loudness in LUFS (ITU-R BS.1770-4, by pyloudnorm), or ``None`` where it has none.
+
+    The standard's blocks of 400 ms are as long as the clip where the clip is shorter.
+    """
     try:
-        scaled = samples.astype(np.float64) * (PEAK / peak)
-        soundfile.write(temporary, scaled, sample_rate, subtype="PCM_16", format="WAV")
-        os.replace(temporary, path)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise ConfigError(f"{path}: cannot be written ({error}); choose another --out") from error
-    return Sound(source, peak)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            meter: Any = pyloudnorm.Meter(sample_rate, block_size=min(0.4, samples.size / sample_rate))
+            value = float(meter.integrated_loudness(samples))
+    except (ValueError, ZeroDivisionError):
+        return None
+    return value if np.isfinite(value) else None
+
+
+def level_sounds(sounds: dict[str, Sound]) -> dict[str, Sound]:
+    """Set the volumes of the sounds of one clip beside each other."""
+    loudest = max((sound.peak for sound in sounds.values()), default=1.0)
+    known = [sound.loudness for sound in sounds.values() if sound.loudness is not None]
+    goal = max(min(known, default=QUIETEST), QUIETEST)
+    return {
+        name: replace(
+            sound,
+            level=min(1.0, sound.peak / loudest),
+            equal=1.0 if sound.loudness is None else min(1.0, 10 ** ((goal - sound.loudness) / 20)),
+        )
+        for name, sound in sounds.items()
+    }

@@ -1,0 +1,63 @@
+"""``earwitness report`` and ``earwitness figures``."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..report import write_figures, write_report
+from ..study.store import Store
+from ..transfer import check_epsilon
+from .common import QuietOption, StoreArgument, make_reporter
+
+EpsilonOption = Annotated[float | None, typer.Option(help="Definition 4's ε; default: the study's.")]
+ClipOption = Annotated[list[str] | None, typer.Option(help="And of this clip: id, file name or path; repeatable.")]
+
+
+def report(
+    path: StoreArgument,
+    out: Annotated[Path, typer.Option(help="Folder for the page, or, with --single-file, a file.")],
+    epsilon: EpsilonOption = None,
+    clips: Annotated[
+        int | None, typer.Option(help="Pictures and sounds of the first N clips; default: 50, or 10 in a single file.")
+    ] = None,
+    clip: ClipOption = None,
+    single_file: Annotated[bool, typer.Option("--single-file", help="One file that holds everything.")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """The page: tables, players, spectra."""
+    with Store(path) as store, ExitStack() as stack:
+        reporter = make_reporter(quiet, stack)
+        started: list[int] = []
+
+        def progress(_: int, total: int) -> None:
+            if not started:
+                reporter.stage("drawing clips", total)
+                started.append(total)
+            reporter.advance()
+
+        page = write_report(
+            store, out, epsilon=_level(store, epsilon), full=clips, asked=clip or (), single_file=single_file,
+            progress=progress,
+        )  # fmt: skip
+    print(page.resolve())
+
+
+def figures(
+    path: StoreArgument,
+    out: Annotated[Path, typer.Option(help="Folder for the figures.")],
+    epsilon: EpsilonOption = None,
+    clips: Annotated[int, typer.Option(help="Spectra of the first N clips.")] = 3,
+    clip: ClipOption = None,
+) -> None:
+    """The figures of a study as SVG and PNG, in the style of a paper."""
+    with Store(path) as store:
+        for written in write_figures(store, out, epsilon=_level(store, epsilon), clips=clips, asked=clip or ()):
+            print(written)
+
+
+def _level(store: Store, epsilon: float | None) -> float:
+    return check_epsilon(epsilon if epsilon is not None else float(store.meta().get("epsilon", 0.5)))

@@ -1,0 +1,35 @@
+"""The page's sections, one file each: what a study's store has of an analysis, as blocks that the page draws.
+
+A section is a function that gives a :class:`Section`, or ``None`` where the study has nothing of it. A new one is one
+new file and one line in :data:`SECTIONS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...study.store import Store
+from ..data import StudyData
+from .blocks import Block, Curves, Estimates, Section, Table, section_json
+from .certainty import certainty
+from .chance import chance
+from .composition import composition
+from .fidelity import fidelity
+from .flat_earthers import flat_earthers
+from .manipulation import manipulation
+from .spectral import spectral
+from .tables import tables
+
+#: a section from what the store holds and what was read of it
+Make = Callable[[Store, StudyData], Section | None]
+
+SECTIONS: tuple[Make, ...] = (chance, certainty, flat_earthers, composition, spectral, fidelity, manipulation, tables)
+
+
+def make_sections(store: Store, data: StudyData) -> list[Section]:
+    """The sections that the study has something for."""
+    made = [make(store, data) for make in SECTIONS]
+    return [section for section in made if section is not None]
+
+
+__all__ = ["SECTIONS", "Block", "Curves", "Estimates", "Section", "Table", "make_sections", "section_json"]

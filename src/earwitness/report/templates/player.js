@@ -1,0 +1,82 @@
+// One transport for all signals of a clip: another signal goes on where this one is.
+const makePlayer = (sounds, seconds, names, onswitch, onmove) => {
+  let chosen = "original", equal = recall("equal") === "yes", frame = 0;
+  const elements = new Map();
+  const audioOf = (name) => {
+    if (!sounds[name]) return null;
+    if (!elements.has(name)) {
+      const audio = h("audio", { preload: "auto", src: sounds[name].source });
+      audio.addEventListener("ended", () => { audio.currentTime = 0; show(); });
+      audio.addEventListener("play", follow);
+      audio.addEventListener("pause", show);
+      audio.addEventListener("error", () => say("This sound cannot be played here."));
+      elements.set(name, audio);
+      box.append(audio);
+    }
+    return elements.get(name);
+  };
+  const level = () => {
+    for (const [name, audio] of elements) audio.volume = equal ? sounds[name].equal : sounds[name].level;
+  };
+  let position = 0;
+  const current = () => elements.get(chosen) ?? null;
+  const playing = () => current() !== null && !current().paused;
+  const button = h("button", { type: "button", class: "play", id: "play", onclick: () => toggle() });
+  const slider = h("input", { type: "range", min: 0, max: seconds, step: "any", value: 0, "aria-label": "Position", oninput: () => seek(Number(slider.value)) });
+  const time = h("span", { class: "time" });
+  const loud = h("input", { type: "checkbox", id: "equal", checked: equal, onchange: () => { equal = loud.checked; remember("equal", equal ? "yes" : "no"); level(); note(); } });
+  const told = h("span", { class: "soft note" });
+  const box = h("div", { class: "transport" }, button, slider, time, h("label", { class: "check" }, loud, "Equal loudness"), told);
+  const note = () => {
+    const sound = sounds[chosen];
+    const volume = sound && 20 * Math.log10(equal ? sound.equal : sound.level);
+    told.textContent = !sound ? "silence: nothing to play"
+      : equal ? (sound.loudness === null ? "too quiet to measure" : `${sound.loudness.toFixed(1)} LUFS at full level, turned down by ${(-volume).toFixed(1)} dB`.replace("-", "−"))
+      : volume > -0.05 ? "at its own level" : `at its own level: ${(-volume).toFixed(0)} dB below the loudest here`;
+  };
+  const show = () => {
+    const on = playing();
+    if (current()) position = current().currentTime;
+    button.setAttribute("aria-label", (on ? "Pause: " : "Play: ") + names[chosen]);
+    button.classList.toggle("on", on);
+    button.disabled = !sounds[chosen];
+    slider.value = position;
+    slider.setAttribute("aria-valuetext", clock(position) + " of " + clock(seconds));
+    slider.style.setProperty("--at", (100 * position) / seconds + "%");
+    time.textContent = clock(position);
+    onmove(position / seconds);
+  };
+  const follow = () => { cancelAnimationFrame(frame); show(); if (playing()) frame = requestAnimationFrame(follow); };
+  const toggle = () => {
+    if (playing()) { current().pause(); return; }
+    const audio = audioOf(chosen);
+    if (!audio) return;
+    level();
+    audio.currentTime = position;
+    audio.play().catch(() => say("This sound cannot be played here."));
+  };
+  const seek = (to) => {
+    position = Math.min(Math.max(0, to), seconds);
+    if (current()) current().currentTime = position;
+    show();
+  };
+  const choose = (name) => {
+    if (name === chosen) return;
+    const before = current(), on = playing();
+    if (before) position = before.currentTime;
+    chosen = name;
+    const audio = audioOf(name);
+    if (audio) {
+      level();
+      audio.currentTime = position;
+      // the one before falls silent only when this one sounds
+      if (on) audio.play().then(() => before?.pause()).catch(() => before?.pause());
+    } else before?.pause();
+    note();
+    show();
+    onswitch(name);
+  };
+  note();
+  show();
+  return { box, choose, seek, toggle, chosen: () => chosen, stop: () => { for (const audio of elements.values()) { audio.pause(); audio.removeAttribute("src"); audio.load(); } } };
+};

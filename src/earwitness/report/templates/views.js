@@ -1,0 +1,85 @@
+// The overview, the analyses, and how to read it all.
+const listeningFigure = () => {
+  const { nyquist, top, lanes } = study.listening;
+  const bars = (text) => {
+    // a third of the columns, so that single bins neither vanish nor shout
+    const levels = decode(text, "u1"), coarse = new Uint8Array(COLUMNS);
+    for (let i = 0; i < COLUMNS; i += 3) coarse.fill(Math.max(levels[i], levels[i + 1], levels[i + 2]), i, i + 3);
+    return outline(Array.from(coarse, (v) => (v ? (v / 255) * FLOOR : 255)), 40);
+  };
+  return h("section", { class: "lanes block" }, h("h2", null, "Where the models listen"),
+    h("p", { class: "caption" }, `The share of each frequency’s ${study.unit}s that a model’s sufficient sets keep, on average over the clips with sounds. The tallest peak is ${percent(top)}.`),
+    h("ul", null, lanes.map(({ model, sets, levels }) => h("li", null, nameOf(study.models[model]), h("span", { role: "img", "aria-label": `Share of sufficient ${study.unit}s of ${study.models[model].name} by frequency, mean of ${plural(sets, "set")}` }, drawing("lane", 40, s("path", { class: "lit sufficient", d: bars(levels) })))))),
+    h("div", { class: "axis-row" }, h("span"), axisOf(nyquist)));
+};
+
+const overviewView = async () => {
+  const { models, settings } = study, alone = models.length < 2;
+  const table = {};
+  if (study.kinds.includes("sufficient")) {
+    const mine = await loadKind("sufficient"), found = count(mine, "alpha", 1, { label: -1, empty: true }), n = models.length;
+    models.forEach((_, i) => {
+      const sizes = [];
+      for (let row = 0; row < mine.count; row++) if (mine.source[row] === i && mine.size[row] >= 0) sizes.push(mine.size[row]);
+      sizes.sort((a, b) => a - b);
+      table[i] = {
+        convincing: meanOf(models.map((__, j) => (j === i ? null : found.share[i * n + j]))), convinced: meanOf(models.map((__, j) => (j === i ? null : found.share[j * n + i]))),
+        median: sizes.length ? (sizes[(sizes.length - 1) >> 1] + sizes[sizes.length >> 1]) / 2 : null, sets: sizes.length, empty: sizes.filter((size) => size === 0).length,
+      };
+    });
+  }
+  const accurate = models.some((model) => model.accuracy !== null);
+  const setting = (name, value) => h("div", null, h("dt", null, name), h("dd", null, value));
+  return {
+    title: study.name,
+    nodes: [
+      h("h1", { class: "title text" }, study.name),
+      h("p", { class: "lead" }, `${plural(models.length, "model")} heard ${plural(study.clips.id.length, "recording")} and chose among ${plural(study.labels.length, "label")}. For each, the least that keeps a model’s answer was found${alone ? "." : ", and played to the other models: does it convince them too?"}`),
+      alone ? h("p", { class: "notice" }, "There is one model, and so nobody else to convince. Add a second to the study to see what transfers.") : null,
+      h("dl", { class: "headline" }, study.headline.map((number) => h("div", { class: number.id },
+        h("dt", { class: "text" }, number.text),
+        h("dd", null, h("span", { class: "figure-number" }, percent(number.value)),
+          number.low === null ? null : h("span", { class: "interval" }, number.id === "kept" ? "half of the sets: " : "95 %: ", `${percent(number.low)} to ${percent(number.high)}`))))),
+      alone ? null : h("p", { class: "caption" }, "Intervals: 95 %, bootstrap over clips. Means are over ordered pairs of different models."),
+      study.failures.length ? h("p", { class: "notice" }, h("a", { href: "#/failures" }, `${plural(study.failures.length, "unit")} of work failed`), " and ", study.failures.length === 1 ? "is" : "are", " not in the numbers.") : null,
+      alone ? null : h("p", { class: "actions" }, h("a", { class: "button", href: "#/transfer" }, "Explore the transfer matrix"), h("a", { class: "button", href: "#/clips" }, "Listen to the clips")),
+      study.listening ? listeningFigure() : null,
+      h("section", { class: "block" }, h("h2", null, "Models"),
+        h("p", { class: "caption" }, "Convincing: mean α of its sufficient signals on the others. Convinced: mean α of the others’ on it."),
+        tableOf("Models", ["model", "architecture", ...["parameters", ...(accurate ? ["accuracy"] : []), "convincing", "convinced", "median sufficient set", "empty sets"].map((name) => h("th", { scope: "col", class: "n" }, name))],
+          models.map((model, i) => h("tr", null, h("th", { scope: "row", class: "text" }, keyOf(model), " ", model.spec), h("td", { class: "text" }, model.architecture), h("td", { class: "n" }, model.parameters ? whole(model.parameters) : "–"),
+            accurate ? h("td", { class: "n" }, share(model.accuracy)) : null, h("td", { class: "n" }, share(table[i]?.convincing ?? null)), h("td", { class: "n" }, share(table[i]?.convinced ?? null)),
+            h("td", { class: "n" }, table[i]?.median == null ? "–" : plural(table[i].median, study.unit)), h("td", { class: "n" }, table[i] ? `${whole(table[i].empty)} of ${whole(table[i].sets)}` : "–"))))),
+      h("section", { class: "block" }, h("h2", null, "What was studied"),
+        h("dl", { class: "settings" }, setting("labels", study.labels.join(", ")), setting("search", settings.search), setting("confidence kept, δ", settings.delta), setting("certainty, ε", study.epsilon),
+          setting("sufficient sets a clip", settings.count), setting("questions allowed", whole(settings.budget)), setting("domain", settings.domain), setting("occlusion", settings.occlusion), setting("seed", settings.seed), setting("made by", "Earwitness " + study.version))),
+    ],
+  };
+};
+
+const sectionView = async ({ argument }) => {
+  if (!study.sections.some(([id]) => id === argument)) return overviewView();
+  const section = await piece("section-" + argument);
+  return { title: section.title, nodes: [h("h1", null, section.title), h("p", null, section.intro), section.blocks.map(blockNodes)] };
+};
+
+const failuresView = async () => ({
+  title: "What failed",
+  nodes: [h("h1", null, "What failed"), h("p", null, study.failures.length ? `${plural(study.failures.length, "unit")} of work failed and ${study.failures.length === 1 ? "is" : "are"} not in the numbers.` : "Nothing."),
+    study.failures.length ? tableBlock({ title: "Failures", columns: ["stage", "clip", "model", "reason"], rows: study.failures.map((f) => [f.stage, f.clip, f.model || "–", f.reason]) }) : null],
+});
+
+const readingView = async () => {
+  const unit = study.unit, term = (name, ...text) => [h("dt", null, name), h("dd", null, text)];
+  return { title: "How to read this", nodes: [h("h1", null, "How to read this"), h("dl", { class: "terms" },
+    term("Sufficient", `A set of ${unit}s of the clip’s Fourier transform that alone gets the model’s answer to the clip, with at least ${study.settings.delta} of its confidence. One of many such sets: another search may find another.`),
+    term("Complete", "Sufficient, and without it the model’s answer changes."),
+    term("One-complete", "Complete, and with the full confidence that the model has in the clip."),
+    term("Inverse", "What is left of the clip once the complete set is removed."),
+    term("Random signals", `As many ${unit}s as the sufficient set, or as much of the clip’s energy, drawn at random: what a rate is to be read against.`),
+    term(`No single ${unit} can be dropped`, "Each was tried on the final set, and without it the property was lost. With groups, so for each of that many groups. Not certified: the questions ran out first; the set is verified but may not be minimal."),
+    term("Accepts", `The judging model’s first answer is the label the signal was made for. Certain: the entropy of its answer is below ε · log₂ ${study.labels.length} = ${(study.epsilon * Math.log2(study.labels.length)).toFixed(2)} bits.`),
+    term("Spectra", "Magnitude in decibels over 72 dB, on the mel scale, which is even to the ear. A column is lit up to the loudest it keeps; the lanes below are the stronger, the larger the share of the column they keep."),
+    term("Spectrogram", "The recording over time, on the same scale. Choosing a signal leaves what it keeps in colour and the rest in grey."),
+    term("Sound", "Files are 16-bit and scaled to one peak, −1 dBFS; the player turns each down to its own level beside the loudest signal of its clip. Equal loudness: to one loudness by ITU-R BS.1770, measured on each file.")) ] };
+};

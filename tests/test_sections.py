@@ -1,0 +1,147 @@
+"""The page's sections: each where the study has it, its numbers those of the analysis, its drawings with tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from earwitness.cli import main
+from earwitness.report import write_figures, write_report
+from earwitness.report.data import load_study
+from earwitness.report.figures import draw_figures
+from earwitness.report.sections import Curves, Estimates, Section, Table, make_sections
+from earwitness.report.sections.composition import flip_curves
+from earwitness.study.analyses.composition import CompositionSettings, cross, degree_table, make_composites
+from earwitness.study.analyses.fidelity import measure_fidelity
+from earwitness.study.analyses.manipulation import ManipulationSettings, flip_answers, robustness_table
+from earwitness.study.analyses.spectral import measure_spectra
+from earwitness.study.reopen import reopen
+from earwitness.study.store import Store
+from test_study import do, make_clips, study_of
+from window import Window
+
+FLIPS = ManipulationSettings(counts=(1,), snrs=(30.0,), budget=100)
+COMPOSITES = CompositionSettings(draws=5)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of two clips and three models with every analysis done."""
+    folder = tmp_path_factory.mktemp("planted")
+    make_clips(folder / "clips", 2, 1600)
+    do(study_of(folder / "clips", "low", "also_low", "high"), folder / "s.db")
+    with Store(folder / "s.db", write=True) as store:
+        study = reopen(store)
+        measure_spectra(study)
+        make_composites(study, COMPOSITES)
+        cross(study, COMPOSITES, (None, -20.0))
+        measure_fidelity(study)
+        flip_answers(study, FLIPS)
+    return folder / "s.db"
+
+
+def sections_of(path: Path) -> dict[str, Section]:
+    with Store(path) as store:
+        return {section.id: section for section in make_sections(store, load_study(store, 0.5))}
+
+
+def block(section: Section, title: str) -> Any:
+    return next(block for block in section.blocks if block.title == title)
+
+
+def test_a_section_for_each_analysis(planted: Path) -> None:
+    found = sections_of(planted)
+    expected = ["chance", "certainty", "flat-earthers", "composition", "spectral", "fidelity", "manipulation", "tables"]
+    assert list(found) == expected
+    for section in found.values():
+        assert section.intro
+        assert section.blocks
+        titles = [block.title for block in section.blocks]
+        assert len(titles) == len(set(titles)), section.id
+
+
+def test_a_study_without_analyses_has_only_what_it_can_count(tmp_path: Path) -> None:
+    make_clips(tmp_path / "clips", 1, 800)
+    do(study_of(tmp_path / "clips", "low", "high"), tmp_path / "s.db")
+    assert list(sections_of(tmp_path / "s.db")) == ["chance", "certainty", "tables"]
+
+
+def test_numbers_are_those_of_the_analyses(planted: Path) -> None:
+    found = sections_of(planted)
+    with Store(planted) as store:
+        study = reopen(store)
+        degrees, robust = degree_table(study, COMPOSITES), robustness_table(study, FLIPS)
+    drawn = block(found["composition"], "Degree of compositionality").rows
+    assert [row[1] for row in drawn] == degrees["degree"].drop_nulls().to_list()
+    within = block(found["manipulation"], "Flipped within 30 dB").rows
+    assert [row[1:] for row in within] == [
+        (row["rate"], row["low"], row["high"])
+        for row in robust.iter_rows(named=True) if row["bound"] == "30 dB"
+    ]  # fmt: skip
+
+
+def test_two_models_that_hear_the_same_and_one_that_does_not(planted: Path) -> None:
+    """``low`` and ``also_low`` believe each other's sets; ``high`` neither convinces nor is convinced."""
+    table = block(sections_of(planted)["flat-earthers"], "Beside its peers")
+    rows = {row[0].rpartition(":")[2]: row for row in table.rows}
+    # ``low`` convinces ``also_low``, which hears a part of its bins, and not the other way round
+    assert rows["high"][1:5] == (0.0, 0.0, 0.5, 0.5)
+    assert rows["low"][4] < 0
+    score = block(sections_of(planted)["flat-earthers"], "Score")
+    assert max(score.rows, key=lambda row: row[1])[0].endswith("high")
+
+
+def test_every_block_is_drawn_and_accessible(planted: Path, browser: Any, tmp_path: Path) -> None:
+    found = sections_of(planted)
+    with Store(planted) as store:
+        opened = Window(browser, write_report(store, tmp_path))
+    for name, section in found.items():
+        page = opened.go(f"#/section/{name}")
+        assert page.text_content("h1") == section.title
+        assert page.locator("main section.block h2").all_text_contents() == [block.title for block in section.blocks]
+        drawn = sum(isinstance(block, Curves | Estimates) for block in section.blocks)
+        assert page.locator("details.alternative").count() == drawn
+        tables = [block for block in section.blocks if isinstance(block, Table)]
+        assert page.locator("section.block > div > .scroll table").count() == len(tables)
+        assert opened.faults() == [], name
+    opened.close()
+
+
+def test_flips_are_pooled_by_way_and_whose_composite_it_is() -> None:
+    columns = ("source", "judge", "way", "level", "flips", "clips")
+    rows = [("a", "a", "overlay", -20.0, 1, 4), ("a", "a", "overlay", -20.0, 2, 4), ("a", "b", "overlay", -10.0, 1, 2),
+            ("a", "a", "overlay", None, 4, 4)]  # fmt: skip
+    curves = flip_curves(pl.DataFrame(rows, schema=columns, orient="row")).curves
+    assert curves == (
+        ("overlay, its own model", (-20.0,), (0.375,)),
+        ("overlay, other models", (-10.0,), (0.5,)),
+    )
+
+
+def test_a_figure_for_each_drawing(planted: Path) -> None:
+    drawings = [block for section in sections_of(planted).values() for block in section.blocks]
+    with Store(planted) as store:
+        names = [name for name, _ in draw_figures(store, load_study(store, 0.5), [0])]
+    assert {"headline", "transfer-sufficient", "difference-complete-sufficient", "clip-1-a"} <= set(names)
+    assert sum(isinstance(block, Curves | Estimates) for block in drawings) == sum(
+        name.startswith(tuple(sections_of(planted))) for name in names
+    )
+    assert len(names) == len(set(names))
+
+
+def test_figures_are_files_and_the_same_each_time(
+    planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("earwitness.report.figures.make_sections", lambda *_: [])
+    with Store(planted) as store:
+        first = write_figures(store, tmp_path / "figures", clips=0)
+    monkeypatch.setattr("sys.argv", ["earwitness", "figures", str(planted), "--out", str(tmp_path), "--clips", "0"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    again = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    assert [path.name for path in again] == [path.name for path in first]
+    assert all(path.read_bytes() == other.read_bytes() for path, other in zip(first, again, strict=True))
