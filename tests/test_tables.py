@@ -111,7 +111,7 @@ class Case:
 
 def make_case() -> Answers:
     case = Case()
-    parents = []
+    parents, vacuous = [], 0
     for kind, table in (("sufficient", SUFFICIENT), ("complete", COMPLETE)):
         for source, said in table.items():
             clips = [1, 1, 2, 3, 4] if (source, kind) == ("a", "sufficient") else [1, 2, 3, 4]
@@ -123,12 +123,13 @@ def make_case() -> Answers:
                 number = case.signal(source, clip, kind, letters, draw=draw, size=0 if empty else 10 * clip)
                 if (source, kind) == ("a", "sufficient"):
                     parents.append(number)
+                vacuous = number if empty else vacuous
     for i, (parent, clip) in enumerate(zip(parents, [1, 1, 2, 3, 4], strict=True)):
         nulls = {name: column[i] for name, column in NULL_SIZE.items()}
         case.signal("a", clip, "null_size", nulls, draw=i, parent=parent)
     for source in MODELS:
         for clip in TRUTH:
-            case.signal(source, clip, "silence", SILENT, parent=1, size=0)
+            case.signal(source, clip, "silence", SILENT, parent=vacuous, size=0)
     return case.finish()
 
 
@@ -271,7 +272,8 @@ def test_vacuous(answers: Answers, tables: dict[str, pl.DataFrame]) -> None:
     assert [found[name]["alpha"] for name in "ac"] == [0.5, 0.75]
     assert [found[name]["alpha_without"] for name in "ac"] == pytest.approx([2 / 3, 1])
     assert [found[name]["vacuous"] for name in "ac"] == [1, 1]
-    without = make_tables(answers, Options(draws=10, vacuous=False), ["matrix_sufficient", "models"])
+    without = make_tables(answers, Options(draws=10, vacuous=False), ["matrix_sufficient", "models", "silence"])
+    assert without["silence"]["answer"].to_list() == ["y", "x", "y"]
     assert row(without["matrix_sufficient"], model="b")["c"] == 1
     assert row(without["models"], model="b")["vacuous"] == 0
 

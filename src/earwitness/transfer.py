@@ -87,11 +87,11 @@ class Answers:
     overlaps: pl.DataFrame
 
     def without_vacuous(self) -> Answers:
-        """The same without empty sets: what a model says to silence anyway needs no signal."""
+        """The same without empty sets: what a model says to silence anyway needs no signal. Silence itself stays."""
         empty = self.judgements.filter(pl.col("size") == 0)["subset"].unique().to_list()
-        gone = pl.col("subset").is_in(empty)
+        gone, silent = pl.col("subset").is_in(empty), pl.col("kind") == "silence"
         return replace(
-            self, judgements=self.judgements.filter(~gone), nulls=self.nulls.filter(~pl.col("parent").is_in(empty)),
+            self, judgements=self.judgements.filter(~gone), nulls=self.nulls.filter(silent | ~pl.col("parent").is_in(empty)),
             overlaps=self.overlaps.filter(~gone & ~pl.col("other").is_in(empty)),
         )  # fmt: skip
 
