@@ -91,7 +91,8 @@ class Answers:
         empty = self.judgements.filter(pl.col("size") == 0)["subset"].unique().to_list()
         gone, silent = pl.col("subset").is_in(empty), pl.col("kind") == "silence"
         return replace(
-            self, judgements=self.judgements.filter(~gone), nulls=self.nulls.filter(silent | ~pl.col("parent").is_in(empty)),
+            self, judgements=self.judgements.filter(~gone),
+            nulls=self.nulls.filter(silent | ~pl.col("parent").is_in(empty)),
             overlaps=self.overlaps.filter(~gone & ~pl.col("other").is_in(empty)),
         )  # fmt: skip
 
