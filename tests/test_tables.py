@@ -120,7 +120,15 @@ def make_case() -> Answers:
                 letters[source] = SAID[source][clip - 1].upper()
                 empty = (source, kind, clip) == ("b", "sufficient", 2)
                 draw = int(clips[:i].count(clip))
-                number = case.signal(source, clip, kind, letters, draw=draw, size=0 if empty else 10 * clip)
+                number = case.signal(
+                    source,
+                    clip,
+                    kind,
+                    letters,
+                    draw=draw,
+                    size=0 if empty else 10 * clip,
+                    certificate="one_minimal" if empty else "none",
+                )
                 if (source, kind) == ("a", "sufficient"):
                     parents.append(number)
                 vacuous = number if empty else vacuous
@@ -162,6 +170,13 @@ def test_models(tables: dict[str, pl.DataFrame]) -> None:
     assert (b["accuracy_low"], b["accuracy_high"]) == pytest.approx((0.300642, 0.954413), abs=1e-5)
     for one in (a, b, c):
         assert one["convincing_low"] <= one["convincing"] <= one["convincing_high"]
+
+
+def test_sets(tables: dict[str, pl.DataFrame]) -> None:
+    found = row(tables["sets"], kind="sufficient", source="b")
+    assert [found[name] for name in ("sets", "clips", "vacuous", "one_minimal", "none")] == [4, 4, 1, 1, 3]
+    assert (found["median_size"], found["median_energy"]) == (20, 0.1)
+    assert tables["sets"]["kind"].to_list() == ["sufficient"] * 3 + ["complete"] * 2
 
 
 def test_matrices_are_the_papers_tables(tables: dict[str, pl.DataFrame]) -> None:

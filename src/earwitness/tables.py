@@ -151,6 +151,18 @@ def models(answers: Answers, options: Options) -> pl.DataFrame:
     return table.with_columns(**{name: _known(values) for name, values in columns.items()}).select(order)
 
 
+def sets(answers: Answers, options: Options) -> pl.DataFrame:
+    """What the signals are made of: sets by source and kind, how many are empty, up to what they are minimal, and
+    their median size and share of the clip's energy."""
+    rows = answers.judgements.unique("subset", maintain_order=True)
+    counts = {name: (pl.col("certificate") == name).sum() for name in ("one_minimal", "group_minimal", "none")}
+    table = rows.filter(pl.col("kind").is_in(JUDGED)).group_by("kind", "source", maintain_order=True).agg(
+        sets=pl.len(), clips=pl.col("clip").n_unique(), vacuous=(pl.col("size") == 0).sum(), **counts,
+        median_size=pl.col("size").median(), median_energy=pl.col("energy").median(),
+    )  # fmt: skip
+    return _in_order(table, answers)
+
+
 def matrix(kind: str) -> Table:
     """The table of α from each model (row) to each model (column), as in T's Tables 1 to 3.
 
@@ -469,6 +481,7 @@ def complete_against_sufficient(answers: Answers, options: Options) -> pl.DataFr
 #: every table, in the order in which they are shown
 TABLES: dict[str, Table] = {
     "models": models,
+    "sets": sets,
     **{f"matrix_{kind}": matrix(kind) for kind in JUDGED},
     "agreement": agreement,
     "transfer": transfer,
