@@ -285,7 +285,8 @@ def chance(answers: Answers, options: Options) -> pl.DataFrame:
     accepts all. Only sets with that null signal count. Rows of a model with itself are in: does it need *this* set?
     """
     judged, parts = answers.judgements.filter(pl.col("kind").is_in(JUDGED)), []
-    for name, rows in _null_rates(answers).items():
+    nulls = _null_rates(answers)
+    for name, rows in nulls.items():
         paired = judged.join(rows, on=["subset", "judge"], maintain_order="left")
         by = ["kind", "source", "judge"]
         grid = _Grid.of(paired, by, options)
@@ -298,7 +299,7 @@ def chance(answers: Answers, options: Options) -> pl.DataFrame:
             excess=_known(rates[0] - rates[1]), excess_low=_known(low), excess_high=_known(high),
             corrected=_known(chance_corrected(rates[0], rates[1])),
         ))  # fmt: skip
-    return _in_order(pl.concat(parts), answers, null=list(_null_rates(answers)))
+    return _in_order(pl.concat(parts), answers, null=list(nulls))
 
 
 def silence(answers: Answers, options: Options) -> pl.DataFrame:
@@ -411,7 +412,7 @@ def overlap(answers: Answers, options: Options) -> pl.DataFrame:
     low, high = interval(replicates[:, 3] - replicates[:, 4], (counts[:, 3:] > 0).sum(0).min(0), options.level)
     names = ("jaccard", "weighted", "alpha", "accepted", "rejected")
     table = grid.keys.with_columns(
-            **{name: _known(rates[i]) for i, name in enumerate(names)},
+        **{name: _known(rates[i]) for i, name in enumerate(names)},
         difference=_known(rates[3] - rates[4]), low=_known(low), high=_known(high),
     )  # fmt: skip
     return _in_order(table, answers)
