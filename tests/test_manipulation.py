@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from earwitness import Classifier, Clip, ConfigError, audio
+from earwitness import Classifier, Clip, ConfigError, audio, open_model
 from earwitness.manipulation import Bounds, Flip, Subject, Unflipped, find_flip, make_subject, masking_threshold
 from earwitness.manipulation.changes import make_menu, masked_limits
 from earwitness.manipulation.flips import lead_gradient, loudness
@@ -363,3 +363,16 @@ def test_spreading_is_steeper_below_than_above() -> None:
     assert (soft[[0, 7]] == -np.inf).all()
     assert loud[1] < loud[5] <= 0
     assert loud[6] > soft[6]  # louder maskers reach further up
+
+
+def test_a_real_answer_flips(shared: Path) -> None:
+    pytest.importorskip("transformers")
+    model = open_model(f"hf:{shared / 'models' / 'hf' / 'digits' / 'whisper'}", "cpu")
+    clip = audio.read(shared / "data" / "fsdd" / "3_jackson_00.flac", model.sample_rate, 1.0)
+    subject = make_subject(Spectrum(clip), Driver(Classifier(model)))
+    flip = flip_of(subject, "remove", "scale", "shift", bounds=Bounds(25, snr=20.0), budget=300)
+    assert flip.snr >= 20
+    assert flip.wav.label != int(subject.original.argmax())
+    alone = flip_of(subject_of(model, clip, gradients=False), "shift", budget=300)
+    assert alone.wav.label != int(subject.original.argmax())
+    np.testing.assert_allclose(alone.change.decibels, 0, atol=1e-9)
