@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from earwitness import ConfigError, LabelError, ModelError, StoreError
 from earwitness.study.config import parse_study
 from earwitness.study.run import Summary, plan, run
+from earwitness.study.status import study_status
 from earwitness.study.store import Store, pack_mask, unpack_mask
 from earwitness.tables import study_tables
 from earwitness.transfer import (
@@ -23,7 +24,6 @@ from earwitness.transfer import (
     load_answers,
     model_table,
     signal_table,
-    study_status,
     transfer_table,
 )
 

@@ -19,34 +19,21 @@ from rich.console import Console
 from rich.table import Table
 
 from . import __version__, audio
-from .commands.common import (
-    DeviceOption,
-    QuietOption,
-    check_style,
-    make_reporter,
-    make_writable,
-    print_tables,
-    write_tables,
-)
+from .commands.common import DeviceOption, QuietOption, make_reporter, make_writable
 from .commands.compose import compose
+from .commands.export import export
 from .commands.fidelity import fidelity
 from .commands.manipulate import manipulate
 from .commands.report import figures, report
 from .commands.spectral import spectral
+from .commands.study import run_study, study_app
 from .errors import ConfigError, EarwitnessError, LabelError
 from .explain import Explanation, SearchSettings, Subset, explain
 from .models import Classifier, Model, align, open_model
 from .report import save_figure, write_report
 from .search import Driver
-from .study.config import Study, load_study, parse_study
-from .study.progress import Logged
-from .study.run import Summary
-from .study.run import plan as plan_study
-from .study.run import run as run_plan
+from .study.config import parse_study
 from .study.store import Store
-from .tables import Options, make_tables
-from .transfer import load_answers
-from .transfer import study_status as read_status
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -54,12 +41,11 @@ app = typer.Typer(
     add_completion=False,
     help="What did my audio classifier listen to, and would another classifier be convinced by it?",
 )
-study_app = typer.Typer(no_args_is_help=True, help="Studies: models x recordings x settings, resumable.")
 models_app = typer.Typer(no_args_is_help=True, help="Models: check that they load and agree.")
 app.add_typer(study_app, name="study")
 app.add_typer(models_app, name="models")
-# the deeper analyses: a file of commands/ each, one name here
-for command in (compose, fidelity, manipulate, spectral, report, figures):
+# the deeper analyses and the like: a file of commands/ each, one name here
+for command in (compose, export, fidelity, manipulate, spectral, report, figures):
     app.command()(command)
 
 #: click's UsageError, wherever the installed typer keeps it
@@ -83,7 +69,7 @@ def demo(
 ) -> None:
     """The built-in models on the built-in recordings: explanations, transfer, report."""
     study = parse_study({**DEMO, "data": [{"path": "builtin", "limit": limit}]}, "demo")
-    summary = _run(study, Path.cwd(), out / "study.db", quiet)
+    summary = run_study(study, Path.cwd(), out / "study.db", quiet)
     with Store(out / "study.db") as store:
         page = write_report(store, out / "report", epsilon=study.transfer.epsilon)
     print(page.resolve())
@@ -138,68 +124,6 @@ def explain_command(
             print(f"written to {out}")
 
 
-@study_app.command(name="run")
-def study_run(
-    study_file: Annotated[Path, typer.Argument(metavar="STUDY.toml")],
-    executor: Annotated[str | None, typer.Option(help="local or ray; default: the study's.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes; default: the study's.")] = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed units again.")] = False,
-    quiet: QuietOption = False,
-) -> None:
-    """Plan, run or resume a study; on a finished one it does nothing and says so."""
-    study, folder = load_study(study_file, executor=executor, workers=workers)
-    summary = _run(study, folder, folder / study.store, quiet, retry_failed)
-    if not summary.explained and not summary.judged:
-        print("nothing to do: the study is finished")
-    else:
-        print(f"{summary.explained} explanations and {summary.judged} judgements added to {folder / study.store}")
-    if summary.failed:
-        print(f"{summary.failed} failed; see: earwitness study status {folder / study.store}")
-    raise typer.Exit(1 if summary.failed else 0)
-
-
-@study_app.command(name="status")
-def study_status(
-    path: Annotated[Path, typer.Argument(metavar="STORE")],
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-) -> None:
-    """What is done, left, failed, and why."""
-    with Store(path) as store:
-        status = read_status(store)
-    if as_json:
-        print(json.dumps(status, indent=1))
-        return
-    for key in ("name", "clips", "models", "explanations", "judgements", "failed"):
-        print(f"{key:13} {status[key]}")
-    for failure in status["failures"]:
-        print(f"failed: {failure['stage']} {failure['clip']} {failure['model']}: {failure['reason']}")
-
-
-@study_app.command(name="tables")
-def study_tables(
-    path: Annotated[Path, typer.Argument(metavar="STORE")],
-    style: Annotated[str, typer.Option("--format", help="md, csv or json.")] = "md",
-    epsilon: Annotated[float | None, typer.Option(help="Definition 4's ε; default: the study's.")] = None,
-    table: Annotated[list[str] | None, typer.Option(help="Only this table; may be given several times.")] = None,
-    cluster: Annotated[str, typer.Option(help="What is resampled for intervals: clip or group.")] = "clip",
-    level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
-    seed: Annotated[int, typer.Option(help="Of intervals and permutation tests.")] = 0,
-    without_vacuous: Annotated[bool, typer.Option("--without-vacuous", help="Leave empty sets out.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for the tables as CSV, in place of printing.")] = None,
-) -> None:
-    """Every table of the study, with intervals, tests and what chance would give."""
-    check_style(style)
-    with Store(path) as store:
-        chosen = epsilon if epsilon is not None else float(store.meta().get("epsilon", 0.5))
-        options = Options(chosen, level, seed=seed, cluster=cluster, vacuous=not without_vacuous)
-        tables = make_tables(load_answers(store), options, table)
-    if out is None:
-        print_tables(tables, style)
-    else:
-        write_tables(tables, out)
-        print(f"{len(tables)} tables written to {out}")
-
-
 @models_app.command(name="check")
 def models_check(
     specs: Annotated[list[str], typer.Argument(metavar="SPEC...")],
@@ -250,20 +174,12 @@ def main() -> None:
         error.show()
         sys.exit(2)
     except (typer.Abort, KeyboardInterrupt):
-        print("interrupted; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
+        code = 130
     except BrokenPipeError:
         sys.exit(0)
+    if code == 130:  # typer makes an interruption this code, or lets it through
+        print("interrupted; run the same command again to go on", file=sys.stderr)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _run(study: Study, folder: Path, path: Path, quiet: bool, retry_failed: bool = False) -> Summary:
-    with ExitStack() as stack:
-        reporter = make_reporter(quiet, stack)
-        store = stack.enter_context(Store(path, write=True))  # refused before models are loaded
-        reporter = stack.enter_context(Logged(reporter, path.with_name(path.name + ".log")))
-        plan = plan_study(study, folder, reporter)
-        return run_plan(plan, store, reporter, retry_failed=retry_failed)
 
 
 def _print_explanation(explanation: Explanation) -> None:

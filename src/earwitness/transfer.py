@@ -585,18 +585,3 @@ def agreement_table(answers: Answers) -> pl.DataFrame:
     return pairs.group_by("source", "judge", maintain_order=True).agg(
         clips=pl.len(), agreement=(pl.col("said") == pl.col("other")).mean()
     )
-
-
-def study_status(store: Store) -> dict[str, Any]:
-    """What is done, left, failed and why."""
-    key, meta = latest_settings(store), store.meta()
-    counts = store.frame(
-        "SELECT (SELECT count(*) FROM clips WHERE id IN (SELECT clip FROM originals WHERE settings = ?1)) AS clips,"
-        " (SELECT count(DISTINCT model) FROM originals WHERE settings = ?1) AS models,"
-        " (SELECT count(*) FROM explanations WHERE settings = ?1) AS explanations,"
-        " (SELECT count(*) FROM originals WHERE settings = ?1) AS judgements,"
-        " (SELECT count(*) FROM failures WHERE settings = ?1) AS failed",
-        (key,),
-    )
-    failures = store.frame("SELECT stage, clip, model, reason FROM failures WHERE settings = ?", (key,))
-    return {"name": meta.get("name", ""), **counts.to_dicts()[0], "failures": failures.to_dicts()}

@@ -1,6 +1,6 @@
 """Searches ask, a driver answers. A new search is one file and one line in :data:`SEARCHES`."""
 
-from .driver import Driver, Job
+from .driver import Driver, Job, lacks_memory
 from .freqrex import freqrex
 from .minimal import minimal
 from .problem import Method, Outcome, Problem
@@ -14,5 +14,5 @@ SEARCHES: dict[str, Method] = {
 
 __all__ = [
     "SEARCHES", "Answer", "BudgetSpent", "Certificate", "Complete", "Driver", "Found", "Job", "Method", "Outcome",
-    "Problem", "Search", "Sufficient", "Target",
+    "Problem", "Search", "Sufficient", "Target", "lacks_memory",
 ]  # fmt: skip

@@ -128,8 +128,15 @@ class Driver:
 
     def evaluate(self, spectrum: Signals, masks: Mask) -> Log:
         """Answer masks afresh, nothing remembered, in full precision: float32 [M, n] log-probabilities."""
-        size = self.batch or choose_batch(len(spectrum.clip), self.classifier.model.device)
-        parts = [self._call([(spectrum, masks[i : i + size])], half=False) for i in range(0, len(masks), size)]
+        parts: list[Log] = []
+        done = 0
+        while done < len(masks):
+            size = self.batch or choose_batch(len(spectrum.clip), self.classifier.model.device)
+            try:
+                parts.append(self._call([(spectrum, masks[done : done + size])], half=False))
+                done += size
+            except Exception as error:
+                self._shrink(min(size, len(masks) - done), error)
         return np.concatenate(parts)
 
     def original(self, spectrum: Signals) -> Log:
@@ -173,6 +180,9 @@ class Driver:
         try:
             self._answer(taken)
         except Exception as error:
+            if lacks_memory(error) and sum(len(keys) for _, keys in taken) > 1:
+                self._put_back(taken, waiting, error)
+                return
             if len(taken) == 1:
                 taken[0][0].error = error
                 return
@@ -181,6 +191,21 @@ class Driver:
                     self._answer([one])
                 except Exception as own:
                     one[0].error = own
+
+    def _put_back(self, taken: list[tuple[Job[Any], list[bytes]]], waiting: deque[_Waiting], error: Exception) -> None:
+        """Ask the same again, in smaller batches."""
+        self._shrink(sum(len(keys) for _, keys in taken), error)
+        todo = {id(state.job): state.todo for state in waiting}
+        for job, keys in taken:
+            todo[id(job)].extendleft(reversed(keys))
+
+    def _shrink(self, size: int, error: Exception) -> None:
+        """Halve the batches if the last one found no memory (another process may use the device as well)."""
+        if size <= 1 or not lacks_memory(error):
+            raise error
+        self.batch = size // 2
+        if self.classifier.model.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def _answer(self, taken: list[tuple[Job[Any], list[bytes]]]) -> None:
         parts = [(job.spectrum, _unpack(keys, job.spectrum.size)) for job, keys in taken]
@@ -205,6 +230,15 @@ class Driver:
         if not bool(torch.isfinite(total.exp()).all()):
             raise ModelError(f"{self.classifier.model.spec}: answered with NaN; the model cannot judge this clip")
         return np.asarray(total.cpu().numpy(), dtype=np.float32)
+
+
+def lacks_memory(error: BaseException | None) -> bool:
+    """Whether it is, or was caused by, a want of memory."""
+    while error is not None:
+        if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+            return True
+        error = error.__cause__
+    return False
 
 
 def choose_batch(samples: int, device: torch.device) -> int:

@@ -22,11 +22,11 @@ class DataSection(_Section):
 
     path: str = Field(description="folder, manifest or file; or 'builtin' for the built-in recordings")
     layout: str = Field(default="auto", description="folder, audiofolder, manifest, ravdess, gtzan, asvspoof2019, ...")
-    name: str | None = Field(default=None, description="the data set's name in the tables; default: the path's")
-    split: str | None = Field(default=None, description="only this part of the data set, e.g. test")
-    include: str | None = Field(default=None, description="only files whose relative path matches this pattern")
-    labels: tuple[str, ...] | None = Field(default=None, description="only recordings with these labels")
-    limit: int | None = Field(default=None, ge=1, description="so many recordings a label, drawn with the seed")
+    name: str | None = Field(default=None, examples=["music"], description="the data set's name in tables")
+    split: str | None = Field(default=None, examples=["test"], description="only this part of the data set, e.g. test")
+    include: str | None = Field(default=None, examples=["*/a*.wav"], description="only files whose path matches")
+    labels: tuple[str, ...] | None = Field(default=None, examples=[["rock", "jazz"]], description="only these labels")
+    limit: int | None = Field(default=None, examples=[10], ge=1, description="recordings a label, drawn with the seed")
     seed: int = Field(default=0, description="of the draw")
 
 
@@ -56,12 +56,15 @@ class RunSection(_Section):
 
     executor: Literal["local", "ray"] = Field(default="local", description="this machine, or a Ray cluster")
     workers: int | None = Field(
-        default=None, ge=1, description="worker processes; default: local 1 (this process), ray one a device"
+        default=None,
+        examples=[2],
+        ge=1,
+        description="default: local this process, ray one a device",
     )
-    threads: int | None = Field(default=None, ge=1, description="threads a worker; default: the machine's, divided")
-    address: str | None = Field(default=None, description="of a Ray cluster, e.g. auto; default: start one here")
+    threads: int | None = Field(default=None, examples=[2], ge=1, description="of a worker; default: all, divided")
+    address: str | None = Field(default=None, examples=["auto"], description="of a Ray cluster; default: start one")
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps")
-    batch: int | None = Field(default=None, ge=1, description="signals a model call; default: by length and memory")
+    batch: int | None = Field(default=None, examples=[32], ge=1, description="signals a model call; default: by memory")
 
     @property
     def elsewhere(self) -> bool:
@@ -77,8 +80,8 @@ class Study(_Section):
     models: tuple[str, ...] = Field(
         min_length=1, description="builtin:NAME, hf:FOLDER-OR-HUB-ID, onnx:FILE, torch:FILE or python:FILE.py:ATTR"
     )
-    sample_rate: int | None = Field(default=None, ge=1, description="Hz; default: the models' highest")
-    seconds: float | None = Field(default=None, gt=0, description="crop or zero-pad every clip to this")
+    sample_rate: int | None = Field(default=None, examples=[16000], ge=1, description="Hz; default: the models'")
+    seconds: float | None = Field(default=None, examples=[10.0], gt=0, description="crop or zero-pad clips to this")
     only_correct: bool = Field(default=False, description="explain a model only on clips it labels rightly")
     data: tuple[DataSection, ...] = Field(min_length=1, description="the recordings; several [[data]] are added up")
     labels: dict[str, str] = Field(default_factory=dict, description="a model's own label = the shared label")

@@ -22,6 +22,7 @@ from ..explain import SearchSettings
 from ..models import Alignment, Model, align, choose_device, fold, open_model
 from ..models.resampling import at_rate
 from ..recordings import builtin_recordings
+from ..search import lacks_memory
 from ..spectrum import Spectrum
 from .config import DataSection, Study
 from .execution import Chunk, Executor, Failed, Judged, LeftOut, Setup, Source, Unit, open_executor
@@ -54,7 +55,10 @@ class Summary:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A study ready to run: models known, labels aligned, recordings listed."""
+    """A study ready to run: models known, labels aligned, recordings listed.
+
+    ``loaded`` says whether the models can be asked here; else workers load them.
+    """
 
     study: Study
     models: tuple[Model, ...]
@@ -62,6 +66,7 @@ class Plan:
     recordings: tuple[Recording, ...]
     sample_rate: int
     folder: Path
+    loaded: bool = True
 
     @property
     def settings(self) -> SearchSettings:
@@ -95,7 +100,7 @@ def plan(study: Study, folder: Path, reporter: Reporter | None = None) -> Plan:
         recordings += _list(section, folder, reporter)
     if not recordings:
         raise ConfigError("data: no recordings; name a folder or manifest that holds some")
-    models = [_open(localise(spec, folder), study) for spec in study.models]
+    models, loaded = _open_models([localise(spec, folder) for spec in study.models], study, reporter)
     fingerprints = [model.fingerprint for model in models]
     for i, model in enumerate(models):
         if model.fingerprint in fingerprints[:i]:
@@ -107,7 +112,8 @@ def plan(study: Study, folder: Path, reporter: Reporter | None = None) -> Plan:
         if dropped:
             reporter.say(f"  {model.spec}: {len(dropped)} labels left out ({', '.join(dropped[:8])}…)")
     rate = study.sample_rate or max(model.sample_rate for model in models)
-    return Plan(study, tuple(at_rate(model, rate) for model in models), alignment, tuple(recordings), rate, folder)
+    at_one_rate = tuple(at_rate(model, rate) for model in models)
+    return Plan(study, at_one_rate, alignment, tuple(recordings), rate, folder, loaded)
 
 
 def run(plan: Plan, store: Store, reporter: Reporter | None = None, *, retry_failed: bool = False) -> Summary:
@@ -144,7 +150,8 @@ def run(plan: Plan, store: Store, reporter: Reporter | None = None, *, retry_fai
         folder=str(plan.folder), sample_rate=plan.sample_rate, models=ids,
     )  # fmt: skip
     work = _Work(plan, store, key, ids, clips, reporter)
-    with open_executor(plan.setup, study.run, plan.models, work.ask, reporter.say) as executor:
+    models = plan.models if plan.loaded else ()
+    with open_executor(plan.setup, study.run, models, work.ask, reporter.say) as executor:
         explained = work.explain(executor)
         add_nulls(store, key, work.spectra(), study.transfer.nulls, plan.settings.seed, reporter)
         judged = work.judge(executor)
@@ -364,12 +371,18 @@ class _Described(Model):
         raise ModelError(f"{self.spec}: its work is done by other processes; plan with one local worker to ask it here")
 
 
-def _open(spec: str, study: Study) -> Model:
+def _open_models(specs: Sequence[str], study: Study, reporter: Reporter) -> tuple[list[Model], bool]:
+    """The models, and whether they are loaded here: not if others do the work, or there is no room for all."""
     if not study.run.elsewhere:
-        return open_model(spec, study.run.device)
-    if study.run.executor == "local":
+        try:
+            return [open_model(spec, study.run.device) for spec in specs], True
+        except Exception as error:
+            if not lacks_memory(error):
+                raise
+            reporter.say("the device has no room for all models at once: each is loaded when its turn comes")
+    elif study.run.executor == "local":
         choose_device(study.run.device)  # refused here, not by each worker
-    return _Described(open_model(spec, "cpu"))
+    return [_Described(open_model(spec, "cpu")) for spec in specs], False
 
 
 def _list(section: DataSection, folder: Path, reporter: Reporter) -> list[Recording]:

@@ -11,8 +11,8 @@ import json
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -154,6 +154,29 @@ JOIN planned_models p ON p.settings = e.settings AND p.model = e.model
 JOIN subsets s ON s.explanation = e.id WHERE e.settings = ?1 AND s.mask IS NOT NULL"""
 
 
+_PLANNED = (
+    "JOIN planned_models p ON p.settings = e.settings AND p.model = e.model"
+    " JOIN planned_clips c ON c.settings = e.settings AND c.clip = e.clip"
+)
+#: what is counted of a study, by its name, as what follows FROM
+_COUNTS = {
+    "clips": "planned_clips e WHERE e.settings = ?1",
+    "models": "planned_models e WHERE e.settings = ?1",
+    "originals": f"originals e {_PLANNED} WHERE e.settings = ?1",
+    "explanations": f"explanations e {_PLANNED} WHERE e.settings = ?1",
+    "signals": f"explanations e {_PLANNED} JOIN subsets s ON s.explanation = e.id"
+    " WHERE e.settings = ?1 AND s.size IS NOT NULL",
+    "judgements": f"explanations e {_PLANNED} JOIN subsets s ON s.explanation = e.id"
+    " JOIN transfers t ON t.subset = s.id JOIN planned_models j ON j.settings = e.settings AND j.model = t.model"
+    " WHERE e.settings = ?1",
+}
+#: the same where the store holds nothing else: no joins, so that a million rows are counted at once
+_COUNTS_OF_ALL = {
+    "clips": "clips", "models": "models", "originals": "originals", "explanations": "explanations",
+    "signals": "subsets WHERE size IS NOT NULL", "judgements": "transfers",
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Record:
     """An explanation as the rows of the store: what a worker sends to the one writer.
@@ -190,6 +213,27 @@ class Record:
             size, explanation.queries, explanation.seconds, explanation.why, packed,
             pack(explanation.log_probabilities), subsets,
         )  # fmt: skip
+
+
+class _Rows:
+    """The rows of a query, damage met on the way named as such."""
+
+    def __init__(self, cursor: sqlite3.Cursor, reading: Callable[[], AbstractContextManager[None]]) -> None:
+        self._cursor, self._reading = cursor, reading
+        self.description = cursor.description
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return iter(self.fetchall())
+
+    def fetchone(self) -> Any:
+        """The next row; None after the last."""
+        with self._reading():
+            return self._cursor.fetchone()
+
+    def fetchall(self) -> list[Any]:
+        """All rows that are left."""
+        with self._reading():
+            return self._cursor.fetchall()
 
 
 class Store:
@@ -238,6 +282,7 @@ class Store:
         if self._write:
             # one plain file, that can be read where nothing can be written beside it; not while others read it
             with suppress(sqlite3.Error):
+                self._db.execute("PRAGMA busy_timeout = 0")
                 self._db.execute("PRAGMA journal_mode = DELETE")
         self._db.close()
         self._release()
@@ -413,7 +458,8 @@ class Store:
             try:
                 yield
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # a full disk has ended it already
+                    self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
@@ -423,30 +469,44 @@ class Store:
 
     def meta(self) -> dict[str, Any]:
         """The facts noted about the study."""
-        return {key: json.loads(value) for key, value in self._db.execute("SELECT key, value FROM meta")}
+        return {key: json.loads(value) for key, value in self._read("SELECT key, value FROM meta")}
 
     def settings(self, key: str) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Search settings and aligned labels by their key."""
-        search, labels = self._db.execute("SELECT search, labels FROM settings WHERE key = ?", (key,)).fetchone()
+        search, labels = self._read("SELECT search, labels FROM settings WHERE key = ?", (key,)).fetchone()
         return json.loads(search), tuple(json.loads(labels))
 
     def explained(self, settings: str) -> set[tuple[int, int]]:
         """(clip, model) pairs that have an explanation."""
-        return set(self._db.execute("SELECT clip, model FROM explanations WHERE settings = ?", (settings,)))
+        return set(self._read("SELECT clip, model FROM explanations WHERE settings = ?", (settings,)))
 
     def failed(self, settings: str, stage: str) -> set[tuple[str, str]]:
         """(clip, model) pairs of a stage that failed."""
         query = "SELECT clip, model FROM failures WHERE settings = ? AND stage = ?"
-        return set(self._db.execute(query, (settings, stage)))
+        return set(self._read(query, (settings, stage)))
 
     def count_failures(self, settings: str) -> int:
         """How many failed rows there are."""
-        return int(self._db.execute("SELECT count(*) FROM failures WHERE settings = ?", (settings,)).fetchone()[0])
+        return int(self._read("SELECT count(*) FROM failures WHERE settings = ?", (settings,)).fetchone()[0])
+
+    def count(self, settings: str) -> dict[str, int]:
+        """How many ``clips`` and ``models`` the study is made of, how many ``originals``, ``explanations``,
+        ``signals`` and ``judgements`` of signals of these there are."""
+        (whole,) = self._read(
+            "SELECT (SELECT count(*) FROM settings) = 1"
+            " AND (SELECT count(*) FROM models) = (SELECT count(*) FROM planned_models)"
+            " AND (SELECT count(*) FROM clips) = (SELECT count(*) FROM planned_clips)"
+        ).fetchone()
+        tables = _COUNTS_OF_ALL if whole else _COUNTS
+        return {
+            name: self._read(f"SELECT count(*) FROM {table}", (settings,)[: table.count("?1")]).fetchone()[0]  # noqa: S608
+            for name, table in tables.items()
+        }
 
     def planned_models(self, settings: str) -> list[int]:
         """Ids of the models the study is made of, in its order."""
         query = "SELECT model FROM planned_models WHERE settings = ? ORDER BY position"
-        return [model for (model,) in self._db.execute(query, (settings,))]
+        return [model for (model,) in self._read(query, (settings,))]
 
     def known_files(self, sample_rate: int, seconds: float | None) -> dict[Stamp, tuple[int, str, int]]:
         """Clips of files read before by stamp: row id, hash, number of samples."""
@@ -454,13 +514,13 @@ class Store:
             "SELECT f.path, f.sample_rate, f.seconds, f.bytes, f.modified, c.id, c.sha256, c.samples FROM files f"
             " JOIN clips c ON c.id = f.clip WHERE f.sample_rate = ? AND f.seconds = ?"
         )
-        rows = self._db.execute(query, (sample_rate, seconds or 0.0))
+        rows = self._read(query, (sample_rate, seconds or 0.0))
         return {Stamp(*row[:5]): row[5:] for row in rows}
 
     def tops(self, settings: str) -> dict[tuple[int, int], int]:
         """By (clip, model): the index of the model's answer to the clip itself."""
         query = "SELECT clip, model, log_probabilities FROM originals WHERE settings = ?"
-        return {(clip, model): int(unpack(blob).argmax()) for clip, model, blob in self._db.execute(query, (settings,))}
+        return {(clip, model): int(unpack(blob).argmax()) for clip, model, blob in self._read(query, (settings,))}
 
     def unjudged(self, settings: str) -> dict[int, list[int]]:
         """By model: the clips to which, or to a signal of which, it has not answered yet."""
@@ -478,7 +538,7 @@ class Store:
             WHERE m.settings = ?1 AND (o.clip IS NULL OR coalesce(answered.signals, 0) < coalesce(asked.signals, 0))
             ORDER BY m.position, c.clip"""  # noqa: S608 - constants
         found: dict[int, list[int]] = {}
-        for model, clip in self._db.execute(query, (settings,)):
+        for model, clip in self._read(query, (settings,)):
             found.setdefault(model, []).append(clip)
         return found
 
@@ -491,13 +551,13 @@ class Store:
             " WHERE e.clip = ? AND e.settings = ? AND s.mask IS NOT NULL AND t.subset IS NULL"
             " ORDER BY p.position, s.kind, s.draw"
         )
-        rows = self._db.execute(query, (model, clip, settings)).fetchall()
+        rows = self._read(query, (model, clip, settings)).fetchall()
         return (rows[0][0] if rows else 0), [(id, mask) for _, id, mask in rows]
 
     def mask(self, subset: int) -> Mask:
         """The mask of a subset, bool [size]."""
         query = "SELECT s.mask, e.size FROM subsets s JOIN explanations e ON e.id = s.explanation WHERE s.id = ?"
-        row = self._db.execute(query, (subset,)).fetchone()
+        row = self._read(query, (subset,)).fetchone()
         if row is None or row[0] is None:
             raise StoreError(f"{self.path}: no mask for subset {subset}; ask for one that study tables list")
         return unpack_mask(row[0], row[1])
@@ -505,17 +565,17 @@ class Store:
     def done_units(self, settings: str, analysis: str, options: Mapping[str, Any]) -> set[str]:
         """Units of an analysis whose results are stored."""
         query = "SELECT unit FROM results WHERE settings = ? AND analysis = ? AND options = ?"
-        return {unit for (unit,) in self._db.execute(query, (settings, analysis, _options_key(options)[0]))}
+        return {unit for (unit,) in self._read(query, (settings, analysis, _options_key(options)[0]))}
 
     def analyses(self, settings: str) -> list[str]:
         """Names of the analyses that have results."""
         query = "SELECT DISTINCT analysis FROM results WHERE settings = ? ORDER BY analysis"
-        return [name for (name,) in self._db.execute(query, (settings,))]
+        return [name for (name,) in self._read(query, (settings,))]
 
     def last_options(self, settings: str, analysis: str) -> dict[str, Any] | None:
         """The options an analysis was last run with; None if it never was."""
         query = "SELECT options FROM options WHERE settings = ? AND analysis = ? ORDER BY used DESC LIMIT 1"
-        row = self._db.execute(query, (settings, analysis)).fetchone()
+        row = self._read(query, (settings, analysis)).fetchone()
         return None if row is None else dict(json.loads(row[0]))
 
     def results(self, settings: str, analysis: str, options: Mapping[str, Any] | None = None) -> pl.DataFrame:
@@ -524,7 +584,7 @@ class Store:
         if options is None:
             return pl.DataFrame()
         query = "SELECT unit, rows FROM results WHERE settings = ? AND analysis = ? AND options = ? ORDER BY unit"
-        found = self._db.execute(query, (settings, analysis, _options_key(options)[0]))
+        found = self._read(query, (settings, analysis, _options_key(options)[0]))
         records = [{"unit": unit, **row} for unit, rows in found for row in json.loads(rows)]
         return pl.DataFrame(records, infer_schema_length=None)
 
@@ -540,21 +600,30 @@ class Store:
         """
         options = self.last_options(settings, analysis) if options is None else options
         query = "SELECT signal FROM results WHERE settings = ? AND analysis = ? AND options = ? AND unit = ?"
-        row = self._db.execute(query, (settings, analysis, _options_key(options or {})[0], unit)).fetchone()
+        row = self._read(query, (settings, analysis, _options_key(options or {})[0], unit)).fetchone()
         if row is None or row[0] is None:
             raise StoreError(f"{self.path}: no signal of {analysis} {unit!r}; run the analysis first")
         return np.frombuffer(zlib.decompress(row[0]), dtype="<f4").astype(np.float32)
 
     def frame(self, query: str, parameters: tuple[Any, ...] = ()) -> pl.DataFrame:
         """The rows of a query as a polars frame."""
-        try:
-            cursor = self._db.execute(query, parameters)
-            names, rows = [column[0] for column in cursor.description], cursor.fetchall()
-        except sqlite3.DatabaseError as error:
-            raise StoreError(f"{self.path}: cannot be read ({error}); restore a copy of it") from error
+        cursor = self._read(query, parameters)
+        names = [column[0] for column in cursor.description]
+        rows = cursor.fetchall()
         return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
 
     # --- inside ---------------------------------------------------------------------------------------------
+
+    def _read(self, query: str, parameters: Sequence[Any] = ()) -> _Rows:
+        with self._reading():
+            return _Rows(self._db.execute(query, parameters), self._reading)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"{self.path}: cannot be read ({error}); restore a copy of it") from error
 
     def _original(self, clip: int, model: int, settings: str, answer: bytes) -> None:
         row = (clip, model, settings, answer)

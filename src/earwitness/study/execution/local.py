@@ -5,12 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import torch
@@ -49,16 +50,23 @@ class Processes(Pool):
         super().__init__(workers, progress, say)
         threads = setup.threads or max(1, torch.get_num_threads() // workers)
         self._setup = replace(setup, threads=threads)
+        self._devices = list_devices(setup.device, torch.cuda.device_count())
+        # A fork of this process, with its threads and its GPU, may hang; one of a process that has only imported
+        # what workers need does not, and is there at once. Elsewhere than on Linux libraries bear no fork at all.
+        self._context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+        if sys.platform == "linux":
+            self._context.set_forkserver_preload([Worker.__module__])
 
     def start(self) -> Handle:
         """See :class:`Pool`."""
-        # a forked copy of a process with threads or a GPU may hang: spawn
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=serve, args=(theirs, self._setup), daemon=True)
+        taken = [handle.device for handle in self._handles if isinstance(handle, Process)]
+        device = min(self._devices, key=taken.count)
+        ours, theirs = self._context.Pipe()
+        setup = replace(self._setup, device=device)
+        process = self._context.Process(target=serve, args=(theirs, setup), daemon=True)  # type: ignore[attr-defined]
         process.start()
         theirs.close()
-        return Process(process=process, connection=ours)
+        return Process(process=process, connection=ours, device=device)
 
     def wait(self, handles: Sequence[Handle]) -> list[tuple[Handle, Event | Ready | Finished | Lost]]:
         """See :class:`Pool`."""
@@ -70,8 +78,9 @@ class Processes(Pool):
 class Process(Handle):
     """A worker process and the pipe to it."""
 
-    process: SpawnProcess
+    process: BaseProcess
     connection: Connection
+    device: str
 
     def hear(self) -> Event | Ready | Finished | Lost:
         """What it says next."""
@@ -103,6 +112,17 @@ class Process(Handle):
     def _tell(self, message: object) -> None:
         with suppress(OSError):  # it is dead: the next thing heard of it says so
             self.connection.send(message)
+
+
+def list_devices(device: str, gpus: int) -> list[str]:
+    """The devices that workers are spread over: all GPUs where none is named.
+
+    Examples
+    --------
+    >>> list_devices("auto", 2)
+    ['cuda:0', 'cuda:1']
+    """
+    return [f"cuda:{number}" for number in range(gpus)] if device in ("auto", "cuda") and gpus > 1 else [device]
 
 
 def serve(connection: Connection, setup: Setup) -> None:

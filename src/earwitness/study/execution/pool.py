@@ -1,8 +1,8 @@
 """Several workers, wherever they live: who gets which chunk, and what becomes of the work of a lost one.
 
 A chunk goes to a worker that is free and has room for its model. What a lost worker had not finished goes to the
-others one unit at a time, so that a unit which kills its worker is found: it becomes a failed row when it does so
-alone. The process that runs this is the only one that writes.
+others one unit at a time, so that a unit which kills its workers is found: it becomes a failed row. The process
+that runs this is the only one that writes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from .work import Asked, Chunk, Done, Event, Failed, NoRoom, Outcome, Unit
 
 #: workers that die one after the other without having been ready: then there is no use in starting more
 DEAD_ON_ARRIVAL = 3
+
+#: workers that may be lost with a unit before it is taken to be its fault
+LOSSES = 3
 
 Progress = Callable[[int, int], None]
 Say = Callable[[str], None]
@@ -208,11 +211,12 @@ class Pool(Executor):
                 raise WorkerError(f"{self._stillborn} workers died as they were started ({reason}); use one process")
         if chunk is None:
             return
-        self._say(f"a worker was lost ({reason}); {len(units)} units of its work are done by another")
-        if len(chunk.units) == 1 and units:
-            yield chunk, units[0], Failed(f"the worker died of it ({reason})")
-        else:
-            queue.extendleft(replace(chunk, units=(unit,)) for unit in reversed(units))
+        self._say(f"a worker was lost ({reason}); {len(units)} units of its work are left to the others")
+        losses = chunk.losses + 1
+        if losses >= LOSSES:
+            yield from ((chunk, unit, Failed(f"{losses} workers died of it ({reason})")) for unit in units)
+        else:  # one by one, so that the one at fault is found
+            queue.extendleft(replace(chunk, units=(unit,), losses=losses) for unit in reversed(units))
 
 
 def _next(source: Iterator[Chunk], queue: deque[Chunk], full: set[int]) -> Chunk | None:

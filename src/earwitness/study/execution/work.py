@@ -7,6 +7,7 @@ masks, rows. Results do not depend on how units were put into chunks, nor on whi
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from ...errors import AudioError, EarwitnessError, ModelError
 from ...explain import SearchSettings, finish, make_job
 from ...models import Alignment, Classifier, Model, aligned, choose_device, open_model
 from ...models.resampling import at_rate
-from ...search import Driver, Job, Search
+from ...search import Driver, Job, Search, lacks_memory
 from ...spectrum import Mask, Spectrum
 from ..store import Record, unpack_mask
 
@@ -109,12 +110,15 @@ class Chunk:
     units : tuple of Unit
     last_try : bool
         All other workers have given up their models to make room for this one.
+    losses : int
+        Workers that were lost with these units.
     """
 
     stage: str
     model: int
     units: tuple[Unit, ...]
     last_try: bool = False
+    losses: int = 0
 
 
 @dataclass(frozen=True)
@@ -212,6 +216,7 @@ class Worker:
     def drop(self) -> None:
         """Give up all models, to leave their memory to another worker."""
         self._held.clear()
+        gc.collect()  # models may hold themselves in cycles
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
@@ -273,15 +278,6 @@ class Worker:
         if self._progress is not None and now - self._told >= REPORT_EVERY:
             self._progress(self._asked)
             self._asked, self._told = 0, now
-
-
-def lacks_memory(error: BaseException | None) -> bool:
-    """Whether it is, or was caused by, a want of memory."""
-    while error is not None:
-        if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-            return True
-        error = error.__cause__
-    return False
 
 
 def describe(error: Exception) -> str:

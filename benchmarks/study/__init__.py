@@ -1,0 +1,1 @@
+"""What a study costs beside the models: memory, workers, rows."""

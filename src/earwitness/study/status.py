@@ -1,0 +1,47 @@
+"""How far a study is: what is done, left and failed, without reading a result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import StoreError
+from .store import Store
+
+
+def study_status(store: Store) -> dict[str, Any]:
+    """What is done, left, failed and why.
+
+    Returns
+    -------
+    dict
+        ``name``; ``clips`` and ``models`` of the study; ``explanations`` and ``judgements`` (a model's answers to a
+        signal) done; ``left_out`` (explanations not wanted, as the model does not say the clip's own label);
+        ``to_explain`` (units left) and ``to_judge`` (signals left, as far as they are known); ``failed`` and
+        ``failures`` (``stage``, ``clip``, ``model``, ``reason``); ``finished``.
+
+    Raises
+    ------
+    StoreError
+        The store holds no study yet.
+    """
+    meta = store.meta()
+    key = meta.get("settings")
+    if not isinstance(key, str):
+        raise StoreError(f"{store.path}: no study was run into it yet; run: earwitness study run STUDY.toml")
+    counts = store.count(key)
+    failures = store.frame(
+        "SELECT stage, clip, model, reason FROM failures WHERE settings = ? ORDER BY stage, clip, model", (key,)
+    ).to_dicts()
+    failed = [row["stage"] for row in failures]
+    units = counts["clips"] * counts["models"]
+    only_correct = bool(meta.get("study", {}).get("only_correct"))
+    # a clip that was asked about and not explained was left out; one that was not asked about is still to come
+    left_out = counts["originals"] - counts["explanations"] if only_correct else 0
+    left = units - counts["explanations"] - left_out - failed.count("explain")
+    signals_left = counts["signals"] * counts["models"] - counts["judgements"]
+    return {
+        "name": meta.get("name", ""), "clips": counts["clips"], "models": counts["models"],
+        "explanations": counts["explanations"], "judgements": counts["judgements"], "left_out": left_out,
+        "to_explain": max(0, left), "to_judge": signals_left, "failed": len(failures), "failures": failures,
+        "finished": left <= 0 and (signals_left == 0 or "judge" in failed),
+    }  # fmt: skip

@@ -1,0 +1,87 @@
+"""Progress: lines, bars, and the log beside the store."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from earwitness.study.progress import Bars, Lines, Logged, Quiet, Reporter
+from test_cli import call, write_study
+from test_study import make_clips
+
+
+def tell(reporter: Reporter) -> None:
+    """Two stages side by side."""
+    reporter.stage("explain a", 2)
+    reporter.stage("explain b", 1)
+    reporter.ask(7, "explain a")
+    reporter.advance(1, "explain a")
+    reporter.advance()  # of the stage begun last
+    reporter.say("[not] markup")
+    reporter.advance(1, "explain a")
+
+
+def test_lines_tell_each_stage_and_end_it(capsys: pytest.CaptureFixture[str]) -> None:
+    tell(Lines(every=1e9))
+    told = capsys.readouterr().err.splitlines()
+    assert told[:2] == ["explain a: 2 to do", "explain b: 1 to do"]
+    assert [line.split(",")[0] for line in told[2:]] == ["explain b: 1/1", "[not] markup", "explain a: 2/2"]
+    assert "questions/s" in told[-1]
+
+
+def test_bars_show_each_stage_with_its_rate() -> None:
+    text = io.StringIO()
+    with Bars(Console(file=text, force_terminal=True, width=120)) as bars:
+        tell(bars)
+    shown = text.getvalue()
+    assert "explain a" in shown
+    assert "2/2" in shown
+    assert "1/1" in shown
+    assert "questions/s" in shown
+    assert "[not] markup" in shown
+
+
+def test_the_log_keeps_what_was_said_and_how_long_it_took(tmp_path: Path) -> None:
+    for _ in range(2):
+        with Logged(Quiet(), tmp_path / "s.log") as logged:
+            tell(logged)
+            logged.note("for the log alone")
+    lines = (tmp_path / "s.log").read_text().splitlines()
+    said = [line.split(" ", 1)[1] for line in lines]
+    assert said[0] == "explain a: 2 to do"
+    assert said[4].startswith("explain a: done in ")
+    assert said[4].endswith("7 questions")
+    assert len(said) == 12
+    assert said.count("for the log alone") == 2
+
+
+def test_a_log_that_cannot_be_written_is_no_reason_not_to_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with Logged(Quiet(), tmp_path / "file" / "s.log") as logged:
+        tell(logged)
+
+
+def test_an_interrupted_study_says_so_and_is_resumed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    make_clips(tmp_path / "clips", 2)
+    path = write_study(tmp_path)
+
+    class Interrupting(Quiet):
+        def advance(self, units: int = 1, stage: str | None = None) -> None:
+            if stage is not None:
+                raise KeyboardInterrupt
+
+    def interrupting(*_: Any) -> Reporter:
+        return Interrupting()
+
+    with monkeypatch.context() as change:
+        change.setattr("earwitness.commands.study.make_reporter", interrupting)
+        assert call(change, "study", "run", path) == 130
+    assert "run the same command again" in capsys.readouterr().err
+    assert call(monkeypatch, "study", "run", path, "-q") == 0
+    assert capsys.readouterr().out.startswith("3 explanations")
