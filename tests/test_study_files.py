@@ -85,7 +85,7 @@ def test_exports_hold_every_table(store: Path, tmp_path: Path) -> None:
     names = [path.stem for path in paths]
     assert names == [path.stem for path in also]
     assert {"models", "clips", "subsets", "judgements", "probabilities", "failures"} < set(names)
-    assert {"table-transfer-sufficient", "table-models", "result-overlap"} < set(names)
+    assert {"table-transfer", "table-models", "result-overlap"} < set(names)
     tables = {path.stem: pl.read_parquet(path) for path in paths}
     assert tables["judgements"].height + tables["nulls"].height == tables["probabilities"].height == judged > 0
     shares = tables["probabilities"].select(pl.sum_horizontal("p_yes", "p_no", "p_maybe"))
