@@ -460,12 +460,15 @@ def complete_against_sufficient(answers: Answers, options: Options) -> pl.DataFr
     signals = _signals(answers, options.epsilon)
     for kind, base in (("complete", "sufficient"), ("one_complete", "sufficient"), ("one_complete", "complete")):
         by_clip = [
-            signals.filter(pl.col("kind") == own).group_by("source", "clip").agg(pl.col("alpha").mean())
+            signals.filter(pl.col("kind") == own)
+            .group_by("source", "clip", maintain_order=True)
+            .agg(pl.col("alpha").mean())
             for own in (kind, base)
         ]
-        paired = by_clip[0].join(by_clip[1], on=["source", "clip"], suffix="_base").sort("source", "clip")
+        # in the clips' order: sums differ in their last bits by it
+        paired = by_clip[0].join(by_clip[1], on=["source", "clip"], suffix="_base", maintain_order="left")
         units = [(name, "clip", paired.filter(pl.col("source") == name)) for name in answers.models["model"]]
-        whole = paired.group_by("clip").agg(pl.col("alpha").mean(), pl.col("alpha_base").mean())
+        whole = paired.group_by("clip", maintain_order=True).agg(pl.col("alpha").mean(), pl.col("alpha_base").mean())
         cubes = [Cube.of(answers, own, options) for own in (kind, base)]
         off = ~np.eye(len(answers.models), dtype=bool)
         cells = pl.DataFrame({"alpha": cubes[0].rates[off], "alpha_base": cubes[1].rates[off]}).drop_nans()
