@@ -1,10 +1,10 @@
 """Feature extraction, ours beside the library's: clips a second at batch 16, and the largest difference.
 
-``python benchmarks/frontends.py`` prints a Markdown table. Repetitions of the two are interleaved, so that a busy
-machine slows both, and medians are compared; one thread each unless told otherwise. Both start from what they would
-be given: the library from a list of NumPy clips, ours from a batch in memory. The digit and spoof models are read
-from ``../shared`` (or ``EARWITNESS_SHARED``) and left out where it is absent; the default Whisper and AST need no
-files.
+``python benchmarks/frontends.py`` prints a Markdown table. Repetitions of the two are interleaved and medians of the
+processor time are compared, which counts no time in which other processes had the processor; one thread each. Both
+start from what they would be given: the library from a list of NumPy clips, ours from a batch in memory. The digit and
+spoof models are read from ``../shared`` (or ``EARWITNESS_SHARED``) and left out where it is absent; the default Whisper
+and AST need no files.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Timing:
     seconds : float
         The clips' length.
     library, ours : float
-        Clips a second, medians.
+        Clips a second of processor time, medians.
     difference : float
         The largest absolute difference of any feature.
     """
@@ -95,16 +95,16 @@ def measure(name: str, extractor: Any, seconds: float, *, batch: int, repetition
     times: dict[Callable[[], Any], list[float]] = {by_library: [], by_us: []}
     for _ in range(repetitions):
         for function, taken in times.items():
-            start = time.perf_counter()
+            start = time.process_time()
             function()
-            taken.append(time.perf_counter() - start)
+            taken.append(time.process_time() - start)
     rates = [batch / statistics.median(taken) for taken in times.values()]
     return Timing(f"{name} ({kind}, {ours.path})", seconds, rates[0], rates[1], difference)
 
 
-def _with_threads(count: str) -> None:
-    """Start again with so many threads: NumPy's libraries read the number only once, when they are loaded."""
-    wanted = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), count)
+def _with_one_thread() -> None:
+    """Start again with one thread: NumPy's libraries read the number only once, when they are loaded."""
+    wanted = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     if any(os.environ.get(name) != value for name, value in wanted.items()):
         os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | wanted)
 
@@ -114,11 +114,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--repetitions", type=int, default=11)
-    parser.add_argument("--threads", type=int, default=1, help="of either; more than idle cores slow both at random")
     arguments = parser.parse_args()
-    _with_threads(str(arguments.threads))
+    _with_one_thread()
     warnings.filterwarnings("ignore", "At least one mel filter has all zero values")  # the library's own AST
-    print(f"Batch {arguments.batch}, CPU, {torch.get_num_threads()} threads, torch {torch.__version__}.\n")
+    print(f"Batch {arguments.batch}, CPU, one thread, torch {torch.__version__}.\n")
     print("| extractor | clip, s | library, clips/s | ours, clips/s | ratio | largest difference |")
     print("| --- | --: | --: | --: | --: | --: |")
     for name, extractor, seconds in cases(_SHARED):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from pathlib import Path
@@ -9,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
+import planted_files
 from earwitness import cli, read
 from earwitness.spectrum import Spectrum, from_runs
+from test_huggingface import tiny
 
 RATE = 16_000
 MODELS = Path(__file__).parent / "planted_models.py"
@@ -239,3 +243,49 @@ def test_wrong_use_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert call(monkeypatch, "explane") == 2
     assert call(monkeypatch, "explain") == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_models_check_says_which_front_end_is_used_and_what_aligns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for each in tiny("wav2vec2"):
+        each.save_pretrained(tmp_path)
+    assert call(monkeypatch, "models", "check", f"hf:{tmp_path}", LOW, "--seconds", 0.2, "--device", "cpu") == 0
+    head, first, second, *rest = capsys.readouterr().out.splitlines()
+    assert head.split()[-4:] == ["end", "its", "clips/s", "clips/s"]
+    assert first.split()[-3] == "torch"
+    assert float(first.split()[-2]) > float(first.split()[-1]) > 0
+    assert second.split()[-2] == "model"
+    assert "3 labels align: yes, no, maybe" in rest
+
+
+def test_models_check_loads_every_shared_model(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shared: Path
+) -> None:
+    with (shared / "models" / "hf" / "MODELS.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["task"] == "digits"]
+    specs = [f"hf:{shared / 'models' / 'hf' / row['path']}" for row in rows]
+    assert call(monkeypatch, "models", "check", *specs, "--seconds", 0.5, "--device", "cpu") == 0
+    lines = capsys.readouterr().out.splitlines()
+    for row, line in zip(rows, lines[1:], strict=False):
+        assert line.split()[1:6] == [row["architecture"], "10", "16000", f"{int(row['params']):,}", "torch"]
+    assert "10 labels align: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in lines
+
+
+def test_a_pickle_is_read_only_where_allowed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wav: Path, tmp_path: Path
+) -> None:
+    torch.save(planted_files.Band(), tmp_path / "band.pt")
+    (tmp_path / "band.pt.toml").write_text(planted_files.SIDECAR)
+    spec = f"torch:{tmp_path / 'band.pt'}"
+    assert "--allow-pickle" in refused(monkeypatch, capsys, "explain", wav, "--model", spec, "-q")
+    assert "--allow-pickle" in refused(monkeypatch, capsys, "models", "check", spec)
+    assert call(monkeypatch, "models", "check", spec, "--seconds", 0.2, "--allow-pickle") == 0
+    assert call(monkeypatch, "explain", wav, "--model", spec, "-q", "--allow-pickle", "--json") == 0
+    study = tmp_path / "study.toml"
+    study.write_text(f'models = ["torch:band.pt", "{LOW}"]\n[[data]]\npath = "{wav}"\n[search]\nbudget = 100\n')
+    assert "--allow-pickle" in refused(monkeypatch, capsys, "study", "run", study, "-q")
+    assert call(monkeypatch, "study", "run", study, "-q", "--allow-pickle") == 0
+    study.write_text(study.read_text() + "[run]\nallow_pickle = true\n")
+    assert call(monkeypatch, "study", "run", study, "-q") == 0
+    capsys.readouterr()

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from earwitness import open_model
 from earwitness.errors import ModelError
 from earwitness.models.huggingface import HuggingFaceModel, load_huggingface
 
@@ -342,6 +344,22 @@ def test_a_hostile_or_wrong_config_is_refused(folder: Path, change: dict[str, An
     (folder / "code.py").write_text("raise SystemExit('this ran')")
     edit(folder, lambda config: config.update(change))
     refused(folder, because)
+
+
+def test_code_of_a_model_runs_only_where_trusted(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transformers.dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "modules")])
+    (folder / "code.py").write_text(
+        f"open({str(tmp_path / 'ran')!r}, 'w').close()\n"
+        "from transformers import Wav2Vec2ForSequenceClassification\n"
+        "class Own(Wav2Vec2ForSequenceClassification):\n    pass\n"
+    )
+    edit(folder, lambda config: config.update(auto_map={"AutoModelForAudioClassification": "code.Own"}))
+    with pytest.raises(ModelError, match="--trust-remote-code"):
+        open_model(f"hf:{folder}", "cpu")
+    assert not (tmp_path / "ran").exists()
+    assert open_model(f"hf:{folder}", "cpu", trust_remote_code=True).architecture == "Own"
+    assert (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize("content", ["{", "[1, 2]", "\x00", "[" * 100_000, "nul"])

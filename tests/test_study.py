@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from earwitness import ConfigError, LabelError, ModelError, StoreError
 from earwitness.study.config import parse_study
+from earwitness.study.progress import Lines
 from earwitness.study.run import Summary, plan, run
 from earwitness.study.status import study_status
 from earwitness.study.store import Store, pack_mask, unpack_mask
@@ -229,3 +230,16 @@ def test_tables_have_every_pair(tmp_path: Path) -> None:
 def test_masks_round_trip(bits: list[bool]) -> None:
     mask = np.array(bits)
     np.testing.assert_array_equal(unpack_mask(pack_mask(mask), mask.size), mask)
+
+
+def test_recordings_left_out_are_told_by_reason_not_one_by_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_clips(tmp_path / "clips")
+    for number in range(20):
+        (tmp_path / "clips" / f"empty{number}.wav").touch()
+        (tmp_path / "clips" / f"film{number}.mp4").touch()
+    plan(study_of(tmp_path / "clips", "low"), tmp_path, Lines())
+    lines = [line for line in capsys.readouterr().err.splitlines() if "left out" in line]
+    assert len(lines) == 2
+    assert all(line.strip().startswith("left out 20: ") and line.endswith(", …)") for line in lines)

@@ -3,7 +3,7 @@
 from .audio import Clip, read
 from .errors import AudioError, ConfigError, EarwitnessError, LabelError, ModelError, StoreError
 from .explain import Explanation, Missing, SearchSettings, Subset, explain
-from .models import Classifier, Model, align, aligned, open_model
+from .models import Classifier, Model, align, aligned, as_classifier, open_model
 from .transfer import Answers, transfer
 
 __version__ = "0.1.0"
@@ -25,6 +25,7 @@ __all__ = [
     "Subset",
     "align",
     "aligned",
+    "as_classifier",
     "explain",
     "open_model",
     "read",

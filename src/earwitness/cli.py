@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from . import __version__, audio
-from .commands.common import DeviceOption, QuietOption, make_reporter, make_writable
+from .commands.common import DeviceOption, PickleOption, QuietOption, RemoteOption, make_reporter, make_writable
 from .commands.compose import compose
 from .commands.export import export
 from .commands.fidelity import fidelity
@@ -93,6 +94,8 @@ def explain_command(
     out: Annotated[Path | None, typer.Option(help="Folder for explanation.json, signals and figures.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print explanation.json.")] = False,
     device: DeviceOption = "auto",
+    allow_pickle: PickleOption = False,
+    trust_remote_code: RemoteOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """One recording, one model: what it listened to."""
@@ -102,7 +105,7 @@ def explain_command(
     if out is not None:
         make_writable(out)
     audio.read(recording, seconds=seconds)  # a bad recording is refused before a model is loaded
-    opened = open_model(model, device)
+    opened = open_model(model, device, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code)
     clip = audio.read(recording, opened.sample_rate, seconds)
     classifier = Classifier(opened)
     with ExitStack() as stack:
@@ -129,16 +132,22 @@ def models_check(
     specs: Annotated[list[str], typer.Argument(metavar="SPEC...")],
     seconds: Annotated[float, typer.Option(min=0.01, help="Length of the clips that speed is measured on.")] = 3.0,
     device: DeviceOption = "auto",
+    allow_pickle: PickleOption = False,
+    trust_remote_code: RemoteOption = False,
 ) -> None:
-    """Load each model; print labels, sample rate, parameters, speed, and whether their labels align."""
+    """Load each model; print labels, sample rate, parameters, front end, speed, and whether their labels align."""
     models: list[Model] = []
-    table = Table("model", "architecture", "labels", "Hz", "parameters", "clips/s", box=None)
+    head = ("model", "architecture", "labels", "Hz", "parameters", "front end", "its clips/s", "clips/s")
+    table = Table(*head, box=None)
     for spec in specs:
-        model = open_model(spec, device)
+        model = open_model(spec, device, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code)
         models.append(model)
-        rate = f"{_speed(model, seconds):.1f}"
+        own = "" if model.frontend == "model" else f"{_speed(model, model.features, seconds):.1f}"
+        rate = f"{_speed(model, model.logits, seconds):.1f}"
         size = f"{model.parameters:,}"
-        table.add_row(spec, model.architecture, str(len(model.labels)), str(model.sample_rate), size, rate)
+        table.add_row(
+            spec, model.architecture, str(len(model.labels)), str(model.sample_rate), size, model.frontend, own, rate
+        )
     _console().print(table)
     for model in models:
         print(f"{model.spec}: {', '.join(model.labels[:20])}{'…' if len(model.labels) > 20 else ''}")
@@ -149,9 +158,11 @@ def models_check(
             alignment = align(models)
         except LabelError as error:
             raise LabelError(f"labels do not align: {error}") from None
-        print(f"{len(alignment.labels)} labels align: {', '.join(alignment.labels)}")
+        print(f"{len(alignment.labels)} labels align: {', '.join(alignment.labels[:20])}"
+              f"{'…' if len(alignment.labels) > 20 else ''}")  # fmt: skip
         for model, dropped in zip(models, alignment.dropped, strict=True):
-            print(f"  {model.spec}: {len(dropped)} left out")
+            names = f": {', '.join(dropped[:8])}{'…' if len(dropped) > 8 else ''}" if dropped else ""
+            print(f"  {model.spec}: {len(dropped)} left out{names}")
         rates = {model.sample_rate for model in models}
         if len(rates) > 1:
             print(f"sample rates differ ({', '.join(map(str, sorted(rates)))} Hz): a study resamples to {max(rates)}")
@@ -202,7 +213,7 @@ def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
 
 
-def _speed(model: Model, seconds: float) -> float:
+def _speed(model: Model, answer: Callable[[torch.Tensor], object], seconds: float) -> float:
     """Clips a second at batch 8, the median of three calls after one to warm up."""
     waveforms = torch.from_numpy(
         np.random.default_rng(0).standard_normal((8, round(seconds * model.sample_rate))).astype(np.float32) * 0.1
@@ -211,7 +222,9 @@ def _speed(model: Model, seconds: float) -> float:
     with torch.inference_mode():
         for _ in range(4):
             start = time.perf_counter()
-            model.logits(waveforms).sum().item()
+            answer(waveforms)
+            if model.device.type == "cuda":
+                torch.cuda.synchronize(model.device)
             times.append(time.perf_counter() - start)
     return 8 / float(np.median(times[1:]))
 

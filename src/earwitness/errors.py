@@ -44,3 +44,9 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     """``did you mean 'x'? `` for the allowed name closest to ``name``, or ``""`` where none is close."""
     close = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}? " if close else ""
+
+
+def brief(error: BaseException) -> str:
+    """An error of another library in one line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

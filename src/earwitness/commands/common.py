@@ -21,6 +21,8 @@ from ..study.store import Store
 StoreArgument = Annotated[Path, typer.Argument(metavar="STORE", help="The study's store.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+PickleOption = Annotated[bool, typer.Option("--allow-pickle", help="Read models from pickles, which can run code.")]
+RemoteOption = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with a model.")]
 FormatOption = Annotated[str, typer.Option("--format", help="md, csv or json.")]
 SeedOption = Annotated[int, typer.Option(help="Of everything drawn at random.")]
 OutOption = Annotated[Path | None, typer.Option(help="Folder for the tables as CSV, the figures and the signals.")]

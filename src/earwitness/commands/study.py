@@ -18,7 +18,17 @@ from ..study.store import Store
 from ..study.template import study_schema, study_template
 from ..tables import Options, make_tables
 from ..transfer import load_answers
-from .common import FormatOption, QuietOption, StoreArgument, check_style, make_reporter, print_tables, write_tables
+from .common import (
+    FormatOption,
+    PickleOption,
+    QuietOption,
+    RemoteOption,
+    StoreArgument,
+    check_style,
+    make_reporter,
+    print_tables,
+    write_tables,
+)  # fmt: skip
 
 study_app = typer.Typer(no_args_is_help=True, help="Studies: models x recordings x settings, resumable.")
 
@@ -53,10 +63,13 @@ def run_command(
     executor: Annotated[str | None, typer.Option(help="local or ray; default: the study's.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes; default: the study's.")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed units again.")] = False,
+    allow_pickle: PickleOption = False,
+    trust_remote_code: RemoteOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Plan, run or resume a study; on a finished one it does nothing and says so."""
-    study, folder = load_study(study_file, executor=executor, workers=workers)
+    trust = {"allow_pickle": allow_pickle or None, "trust_remote_code": trust_remote_code or None}
+    study, folder = load_study(study_file, executor=executor, workers=workers, **trust)
     path = folder / study.store
     summary = run_study(study, folder, path, quiet, retry_failed)
     if not summary.explained and not summary.judged:

@@ -3,40 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 
 from ..errors import ModelError, nearest
+from .adapt import as_classifier
 from .alignment import Alignment, Classifier, align, aligned, fold
 from .base import Model
 
 __all__ = [
-    "BACKENDS", "Alignment", "Classifier", "Model", "align", "aligned", "choose_device", "fold", "open_model",
+    "BACKENDS", "Alignment", "Classifier", "Model", "Trust", "align", "aligned", "as_classifier", "choose_device",
+    "fold", "open_model",
 ]  # fmt: skip
 
 
-def _builtin(target: str, device: torch.device) -> Model:
+@dataclass(frozen=True)
+class Trust:
+    """What a model may do that a stranger's must not; nothing unless the user names it.
+
+    Attributes
+    ----------
+    pickle : bool
+        Be read from a pickle, which can run code when it is loaded.
+    remote_code : bool
+        Run code that comes with it.
+    """
+
+    pickle: bool = False
+    remote_code: bool = False
+
+
+def _builtin(target: str, device: torch.device, trust: Trust) -> Model:
     from .musicnn import load_builtin
 
     return load_builtin(target, device)
 
 
-def _huggingface(target: str, device: torch.device) -> Model:
+def _huggingface(target: str, device: torch.device, trust: Trust) -> Model:
     from .huggingface import load_huggingface
 
-    return load_huggingface(target, device)
+    return load_huggingface(target, device, allow_pickle=trust.pickle, trust_remote_code=trust.remote_code)
 
 
-def _callable(target: str, device: torch.device) -> Model:
+def _onnx(target: str, device: torch.device, trust: Trust) -> Model:
+    from .onnx import load_onnx
+
+    return load_onnx(target, device)
+
+
+def _torch(target: str, device: torch.device, trust: Trust) -> Model:
+    from .torchfile import load_torch
+
+    return load_torch(target, device, allow_pickle=trust.pickle)
+
+
+def _callable(target: str, device: torch.device, trust: Trust) -> Model:
     from .callables import load_callable
 
     return load_callable(target, device)
 
 
 #: scheme → loader; loaders import their libraries only when called
-BACKENDS: dict[str, Callable[[str, torch.device], Model]] = {
+BACKENDS: dict[str, Callable[[str, torch.device, Trust], Model]] = {
     "builtin": _builtin,
     "hf": _huggingface,
+    "onnx": _onnx,
+    "torch": _torch,
     "python": _callable,
 }
 
@@ -61,7 +94,9 @@ def choose_device(name: str = "auto") -> torch.device:
     return device
 
 
-def open_model(spec: str, device: torch.device | str = "auto") -> Model:
+def open_model(
+    spec: str, device: torch.device | str = "auto", *, allow_pickle: bool = False, trust_remote_code: bool = False
+) -> Model:
     """Load the model that a spec names.
 
     Parameters
@@ -69,6 +104,10 @@ def open_model(spec: str, device: torch.device | str = "auto") -> Model:
     spec : str
         ``builtin:NAME``, ``hf:DIR-OR-HUB-ID``, ``python:MODULE:ATTR``, ...: see :data:`BACKENDS`.
     device : torch.device or str
+    allow_pickle : bool
+        Whether to read weights that are only there as a pickle, which can run code when it is loaded.
+    trust_remote_code : bool
+        Whether to run code that comes with a Hugging Face model.
 
     Raises
     ------
@@ -79,4 +118,5 @@ def open_model(spec: str, device: torch.device | str = "auto") -> Model:
     if not colon or not target or scheme not in BACKENDS:
         forms = ", ".join(f"{name}:…" for name in BACKENDS)
         raise ModelError(f"model {spec!r}: {nearest(scheme, BACKENDS)}use one of {forms}")
-    return BACKENDS[scheme](target, choose_device(device) if isinstance(device, str) else device)
+    trust = Trust(allow_pickle, trust_remote_code)
+    return BACKENDS[scheme](target, choose_device(device) if isinstance(device, str) else device, trust)

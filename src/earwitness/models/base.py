@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from ..errors import ModelError
+
+#: more labels than any classifier of sounds has; a model that claims more is refused before memory is spent on it
+MOST_LABELS = 100_000
 
 
 class Model(ABC):
@@ -27,6 +35,9 @@ class Model(ABC):
         The back end's name, e.g. ``builtin``, ``hf``, ``onnx``.
     architecture : str
         The family, for tables, e.g. ``Wav2Vec2ForSequenceClassification``.
+    frontend : str
+        Who computes the features: ``model`` where the model itself takes waveforms, ``torch`` for one of
+        :mod:`earwitness.models.frontends`, ``library`` for the model's library, on the CPU.
     device : torch.device
         Where :meth:`logits` computes, and where the driver makes the signals.
     notes : tuple of str
@@ -44,10 +55,18 @@ class Model(ABC):
     parameters: int = 0
     backend: str = ""
     architecture: str = ""
+    frontend: str = "model"
     device: torch.device = torch.device("cpu")
     notes: tuple[str, ...] = ()
     differentiable: bool = False
     deterministic: bool = True
+
+    def features(self, waveforms: Tensor) -> object:
+        """What the front end makes of a batch, float32 [B, N]; to time it apart from the rest.
+
+        A model that takes waveforms returns them as they are.
+        """
+        return waveforms
 
     @abstractmethod
     def logits(self, waveforms: Tensor) -> Tensor:
@@ -65,3 +84,64 @@ class Model(ABC):
             probabilities p returns log p, whose softmax over any subset of the labels is p renormalised
             there. A tagger (independent sigmoids) returns the logits of its sigmoids.
         """
+
+
+def scores_of(answer: Any) -> Tensor:
+    """The scores in what a model returned: ``logits`` of several named outputs, the first of several others.
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is no array of numbers.
+    """
+    if isinstance(answer, dict):
+        answer = answer["logits"] if "logits" in answer else next(iter(answer.values()), None)
+    elif hasattr(answer, "logits"):
+        answer = answer.logits
+    elif isinstance(answer, tuple) and len(answer) and hasattr(answer[0], "shape"):
+        answer = answer[0]
+    return answer if isinstance(answer, Tensor) else torch.from_numpy(np.asarray(answer, dtype=np.float32))
+
+
+def fingerprint_network(network: torch.nn.Module, settings: bytes) -> str:
+    """Hash of a network in memory, tensor by tensor, and of what else decides its answers."""
+    digest = hashlib.blake2b(settings, digest_size=16)
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def as_logits(scores: Tensor, shape: tuple[int, int], spec: str, kind: str = "auto") -> Tensor:
+    """Read what a model of unknown make returned.
+
+    Parameters
+    ----------
+    scores : Tensor [B, K]
+    shape : (int, int)
+        The B and K wanted.
+    spec : str
+        The model, for the message.
+    kind : str
+        ``logits``, ``probabilities``, ``sigmoids`` (each between 0 and 1), or ``auto``: probabilities where every row
+        is not negative and sums to 1, else logits.
+
+    Returns
+    -------
+    Tensor, float32 [B, K]
+        As :meth:`Model.logits` returns them.
+
+    Raises
+    ------
+    ModelError
+        The shape is another.
+    """
+    if tuple(scores.shape) != shape:
+        raise ModelError(f"{spec}: answered with shape {tuple(scores.shape)}; return {shape}, one row a clip")
+    scores = scores.float()
+    if kind == "sigmoids":
+        return scores.logit(eps=1e-7)
+    if kind == "auto":
+        distribution = (scores >= 0).all() and ((scores.sum(dim=1) - 1).abs() < 1e-4).all()
+        kind = "probabilities" if distribution else "logits"
+    return scores.clamp_min(1e-30).log() if kind == "probabilities" else scores

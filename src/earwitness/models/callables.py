@@ -22,12 +22,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import ModelError
-from .base import Model
+from .base import Model, as_logits, scores_of
 
 
 class CallableModel(Model):
@@ -64,14 +63,8 @@ class CallableModel(Model):
 
     def logits(self, waveforms: Tensor) -> Tensor:
         """See :meth:`Model.logits`."""
-        answer = self._call(waveforms)
-        scores = answer if isinstance(answer, Tensor) else torch.from_numpy(np.asarray(answer, dtype=np.float32))
-        scores = scores.float()
-        wanted = (len(waveforms), len(self.labels))
-        if tuple(scores.shape) != wanted:
-            raise ModelError(f"{self.spec}: answered with shape {tuple(scores.shape)}; return {wanted}, one row a clip")
-        distribution = (scores >= 0).all() and ((scores.sum(dim=1) - 1).abs() < 1e-4).all()
-        return scores.clamp_min(1e-30).log() if distribution else scores
+        scores = scores_of(self._call(waveforms))
+        return as_logits(scores, (len(waveforms), len(self.labels)), self.spec)
 
 
 def load_callable(target: str, device: torch.device) -> CallableModel:

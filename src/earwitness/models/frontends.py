@@ -25,9 +25,9 @@ _AST_FLOOR = 1.192092955078125e-07
 _WHISPER_FLOOR = 1e-10
 # On a CPU, so many bytes of frames are worked on at a time: they and their spectra stay in the cache, and the
 # memory for the next is that of the last (touching new memory costs more than the transform).
-_CHUNK = 3 << 18
+_CHUNK = 3 << 19
 # and so many bytes of frames are prepared at a time: several clips where they are short
-_CLIPS = 1 << 19
+_CLIPS = 1 << 20
 
 
 class FrontEnd(nn.Module):

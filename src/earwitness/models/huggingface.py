@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,12 +24,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..errors import ModelError
-from .base import Model
+from ..errors import ModelError, brief
+from .base import MOST_LABELS, Model, fingerprint_network
 from .frontends import FrontEnd, NormaliseFrontEnd, front_end
-
-#: more labels than any classifier of sounds has; a config is held to it before a model is built from it
-MOST_LABELS = 100_000
+from .windows import average, window_starts
 
 _CONFIG = "config.json"
 _EXTRACTOR_FILES = ("preprocessor_config.json", "processor_config.json")
@@ -77,11 +74,6 @@ class HuggingFaceModel(Model):
         What to call it.
     fingerprint : str or None
         A hash of weights and configuration; ``None`` computes it from the network.
-
-    Attributes
-    ----------
-    frontend : str
-        ``torch`` where the features are computed by :mod:`earwitness.models.frontends`, else ``library``.
     """
 
     backend = "hf"
@@ -109,30 +101,24 @@ class HuggingFaceModel(Model):
         """See :meth:`Model.logits`. A clip longer than the model's maximum gets the log of its windows' mean."""
         if waveforms.dim() != 2 or not waveforms.shape[1]:
             raise ModelError(f"{self.spec}: waveforms of shape {tuple(waveforms.shape)}; give [B, N] with N > 0")
-        starts = self._windows(waveforms.shape[1])
+        length = self._front_end.samples
+        starts = window_starts(waveforms.shape[1], length, self._front_end.maximum)
         if len(starts) == 1:
             return self._answer(waveforms)
-        length = self._front_end.samples
-        assert length is not None
-        answers = torch.stack([self._answer(waveforms[:, start : start + length]) for start in starts])
-        if self._multi_label:
-            return _mean_of_logs(functional.logsigmoid(answers)) - _mean_of_logs(functional.logsigmoid(-answers))
-        return _mean_of_logs(answers.log_softmax(dim=-1))
+        answers = torch.stack([self._answer(waveforms[:, start : start + (length or 0)]) for start in starts])
+        return average(answers, tags=self._multi_label)
+
+    def features(self, waveforms: Tensor) -> dict[str, Tensor]:
+        """The network's arguments for waveforms up to the model's maximum; see :meth:`Model.features`."""
+        length = max(self._front_end.samples or 0, self._least)
+        padded = functional.pad(waveforms.float(), (0, max(0, length - waveforms.shape[1])))
+        made: dict[str, Tensor] = self._front_end(padded)
+        return made
 
     def _answer(self, waveforms: Tensor) -> Tensor:
         """Float32 [B, N] → logits [B, K], for N up to the model's maximum."""
-        length = max(self._front_end.samples or 0, self._least)
-        padded = functional.pad(waveforms.float(), (0, max(0, length - waveforms.shape[1])))
-        answer: Tensor = self._network(**self._front_end(padded)).logits
+        answer: Tensor = self._network(**self.features(waveforms)).logits
         return answer.float()
-
-    def _windows(self, samples: int) -> list[int]:
-        """The starts of the windows that cover a clip evenly; one where the model takes it whole."""
-        length, maximum = self._front_end.samples, self._front_end.maximum
-        if length is None or maximum is None or samples <= maximum:
-            return [0]
-        count = math.ceil(samples / length)
-        return [round(number * (samples - length) / (count - 1)) for number in range(count)]
 
     def _notes(self, extractor: Any) -> Iterator[str]:
         kind = type(extractor).__name__
@@ -244,7 +230,7 @@ def _snapshot(target: str, patterns: list[str], spec: str) -> Path:
         return Path(snapshot_download(target, allow_patterns=patterns))
     except Exception as error:  # the hub's client raises dozens of kinds, from a bad id to no network
         raise ModelError(
-            f"{spec}: {target!r} is neither a folder nor a hub id that is cached or can be fetched ({_brief(error)}); "
+            f"{spec}: {target!r} is neither a folder nor a hub id that is cached or can be fetched ({brief(error)}); "
             "give the folder that holds config.json, or a hub id such as org/name"
         ) from error
 
@@ -328,7 +314,7 @@ def _read_json(file: Path, spec: str) -> Mapping[str, Any]:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{spec}: {file.name} is not JSON ({_brief(error)}); save the model again") from error
+        raise ModelError(f"{spec}: {file.name} is not JSON ({brief(error)}); save the model again") from error
     if not isinstance(found, dict):
         raise ModelError(f"{spec}: {file.name} holds a {type(found).__name__}; a JSON object is needed")
     return found
@@ -348,7 +334,7 @@ def _safe_weights(path: Path, spec: str) -> tuple[Path, ...]:
             with safe_open(file, framework="pt") as weights:
                 weights.keys()
         except (SafetensorError, OSError, ValueError) as error:
-            raise ModelError(f"{spec}: {file.name} is not a sound safetensors file ({_brief(error)})") from error
+            raise ModelError(f"{spec}: {file.name} is not a sound safetensors file ({brief(error)})") from error
     return tuple(files)
 
 
@@ -386,7 +372,7 @@ def _open(transformers: Any, folder: _Folder, spec: str, trust_remote_code: bool
             raise ModelError(
                 f"{spec}: its weights do not fit its config.json; give the two that belong together"
             ) from error
-        raise ModelError(f"{spec}: transformers cannot load it as an audio classifier ({_brief(error)})") from error
+        raise ModelError(f"{spec}: transformers cannot load it as an audio classifier ({brief(error)})") from error
     missing = sorted(name for name in report["missing_keys"] if not name.endswith(_UNUSED))
     if missing or report["mismatched_keys"]:
         lost = ", ".join(map(str, (missing or sorted(report["mismatched_keys"]))[:4]))
@@ -432,11 +418,6 @@ def _receptive_field(config: Any) -> int:
     return samples
 
 
-def _mean_of_logs(logs: Tensor) -> Tensor:
-    """log of the mean over the first dimension of exp(logs)."""
-    return logs.logsumexp(dim=0) - math.log(len(logs))
-
-
 # --- fingerprints
 
 
@@ -452,11 +433,7 @@ def _folder_fingerprint(folder: _Folder) -> str:
 
 def _network_fingerprint(network: Any, extractor: Any) -> str:
     """The same of a model in memory: its state, tensor by tensor."""
-    digest = hashlib.blake2b(_canonical([network.config.to_dict(), extractor.to_dict()]), digest_size=16)
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
+    return fingerprint_network(network, _canonical([network.config.to_dict(), extractor.to_dict()]))
 
 
 def _canonical(settings: Any) -> bytes:
@@ -468,8 +445,3 @@ def _stable(settings: Any) -> Any:
     if isinstance(settings, dict):
         return {str(key): _stable(value) for key, value in settings.items() if key not in _VOLATILE}
     return [_stable(value) for value in settings] if isinstance(settings, list | tuple) else settings
-
-
-def _brief(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

@@ -25,6 +25,7 @@ class Resampled(Model):
         self.spec, self.labels, self.sample_rate = model.spec, model.labels, sample_rate
         self.fingerprint = f"{model.fingerprint}@{sample_rate}"
         self.parameters, self.backend, self.architecture = model.parameters, model.backend, model.architecture
+        self.frontend = model.frontend
         self.device, self.deterministic = model.device, model.deterministic
         self.notes = (*model.notes, f"signals are resampled from {sample_rate} to {model.sample_rate} Hz (soxr HQ)")
 

@@ -65,11 +65,18 @@ class RunSection(_Section):
     address: str | None = Field(default=None, examples=["auto"], description="of a Ray cluster; default: start one")
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps")
     batch: int | None = Field(default=None, examples=[32], ge=1, description="signals a model call; default: by memory")
+    allow_pickle: bool = Field(default=False, description="read models from pickles, which can run code")
+    trust_remote_code: bool = Field(default=False, description="run code that comes with a Hugging Face model")
 
     @property
     def elsewhere(self) -> bool:
         """Whether the work is done in other processes than this one."""
         return self.executor != "local" or (self.workers or 1) > 1
+
+    @property
+    def trust(self) -> dict[str, bool]:
+        """The options of :func:`earwitness.models.open_model` that let a model run code."""
+        return {"allow_pickle": self.allow_pickle, "trust_remote_code": self.trust_remote_code}
 
 
 class Study(_Section):

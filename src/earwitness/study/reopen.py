@@ -106,7 +106,8 @@ class Reopened:
     def _classifiers(self) -> dict[int, Classifier]:
         models = []
         for spec, fingerprint in self.models.select("spec", "fingerprint").iter_rows():
-            model = at_rate(open_model(localise(spec, self.folder), self.device), self.sample_rate)
+            opened = open_model(localise(spec, self.folder), self.device, **self.study.run.trust)
+            model = at_rate(opened, self.sample_rate)
             if model.fingerprint != fingerprint:
                 raise ModelError(f"{spec}: not the model that was studied; restore it or run the study again")
             models.append(model)

@@ -8,6 +8,7 @@ the executor's business (:mod:`earwitness.study.execution`); this process is the
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -34,6 +35,8 @@ from .store import Record, Stamp, Store
 LARGEST = 32
 #: clips a chunk of judgements, whose masks are all in memory
 JUDGED_TOGETHER = 16
+#: reasons for leaving recordings out that are told one by one
+MOST_REASONS = 8
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class Plan:
         return Setup(
             tuple(model.spec for model in self.models), tuple(model.fingerprint for model in self.models),
             self.alignment, self.settings, self.sample_rate, study.seconds, study.run.device, study.run.batch,
-            study.run.threads,
+            study.run.threads, **study.run.trust,
         )  # fmt: skip
 
 
@@ -363,7 +366,7 @@ class _Described(Model):
     def __init__(self, model: Model) -> None:
         self.spec, self.labels, self.sample_rate = model.spec, model.labels, model.sample_rate
         self.fingerprint, self.parameters, self.backend = model.fingerprint, model.parameters, model.backend
-        self.architecture, self.notes = model.architecture, model.notes
+        self.architecture, self.frontend, self.notes = model.architecture, model.frontend, model.notes
         self.deterministic, self.differentiable = model.deterministic, model.differentiable
 
     def logits(self, waveforms: Tensor) -> Tensor:
@@ -375,14 +378,14 @@ def _open_models(specs: Sequence[str], study: Study, reporter: Reporter) -> tupl
     """The models, and whether they are loaded here: not if others do the work, or there is no room for all."""
     if not study.run.elsewhere:
         try:
-            return [open_model(spec, study.run.device) for spec in specs], True
+            return [open_model(spec, study.run.device, **study.run.trust) for spec in specs], True
         except Exception as error:
             if not lacks_memory(error):
                 raise
             reporter.say("the device has no room for all models at once: each is loaded when its turn comes")
     elif study.run.executor == "local":
         choose_device(study.run.device)  # refused here, not by each worker
-    return [_Described(open_model(spec, "cpu")) for spec in specs], False
+    return [_Described(open_model(spec, "cpu", **study.run.trust)) for spec in specs], False
 
 
 def _list(section: DataSection, folder: Path, reporter: Reporter) -> list[Recording]:
@@ -391,8 +394,12 @@ def _list(section: DataSection, folder: Path, reporter: Reporter) -> list[Record
     options = section.model_dump(exclude={"path"})
     dataset = read_dataset(folder / section.path, **options)
     reporter.say(f"data: {section.path}: {len(dataset.recordings)} recordings, layout {dataset.layout}")
-    for path, reason in dataset.skipped:
-        reporter.say(f"  left out {path}: {reason}")
+    reasons = Counter(reason for _, reason in dataset.skipped).most_common()
+    for reason, count in reasons[:MOST_REASONS]:
+        first = next(path for path, why in dataset.skipped if why == reason)
+        reporter.say(f"  left out {count}: {reason} ({first}{', …' if count > 1 else ''})")
+    if rest := reasons[MOST_REASONS:]:
+        reporter.say(f"  left out {sum(count for _, count in rest)} more, for {len(rest)} other reasons")
     return list(dataset.recordings)
 
 
@@ -401,5 +408,5 @@ def localise(spec: str, folder: Path) -> str:
     scheme, _, target = spec.partition(":")
     path, colon, attribute = target.rpartition(":") if scheme == "python" else (target, "", "")
     if scheme != "builtin" and path and (folder / path).exists():
-        return f"{scheme}:{folder / path}{colon}{attribute}"
+        return f"{scheme}:{os.path.normpath(folder / path)}{colon}{attribute}"
     return spec

@@ -54,6 +54,8 @@ class Setup:
         Signals a model call.
     threads : int or None
         Threads of this worker; None leaves them as they are.
+    allow_pickle, trust_remote_code : bool
+        What the models may do, see :func:`earwitness.models.open_model`.
     """
 
     specs: tuple[str, ...]
@@ -65,6 +67,8 @@ class Setup:
     device: str = "auto"
     batch: int | None = None
     threads: int | None = None
+    allow_pickle: bool = False
+    trust_remote_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -267,7 +271,8 @@ class Worker:
 
     def _open(self, model: int) -> Classifier:
         setup = self.setup
-        opened = at_rate(open_model(setup.specs[model], choose_device(setup.device)), setup.sample_rate)
+        trust = {"allow_pickle": setup.allow_pickle, "trust_remote_code": setup.trust_remote_code}
+        opened = at_rate(open_model(setup.specs[model], choose_device(setup.device), **trust), setup.sample_rate)
         if opened.fingerprint != setup.fingerprints[model]:
             raise ModelError(f"{opened.spec}: other weights here than where the study was planned; use the same files")
         return Classifier(opened, setup.alignment.labels, setup.alignment.members[model])
