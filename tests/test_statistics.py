@@ -68,7 +68,8 @@ def test_paired_tests_are_the_libraries(pairs: list[tuple[int, int]]) -> None:
         assert (found.low, found.high) == pytest.approx((bounds.low, bounds.high))
         assert found.effect == pytest.approx(gaps.mean() / gaps.std(ddof=1))
     if gaps.any():
-        ranked = scipy.stats.wilcoxon(first, second)
+        # without pairs that do not differ: among them scipy gives up its exact test
+        ranked = scipy.stats.wilcoxon(gaps[gaps != 0])
         assert (found.w, found.p_w) == pytest.approx((ranked.statistic, ranked.pvalue))
 
 
