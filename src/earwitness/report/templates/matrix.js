@@ -41,7 +41,7 @@ const heat = (value, difference) => {
   return step === 0 ? "d0" : (value < 0 ? "m" : "d") + step;
 };
 
-const matrixTable = (title, note, values, tell, own, difference, picked, pick) => {
+const matrixTable = (title, note, values, tell, difference, picked, pick) => {
   const models = study.models, n = models.length;
   const show = difference ? signed : share;
   const off = (get) => meanOf(models.map((_, k) => get(k)));
@@ -81,6 +81,7 @@ const transferView = async ({ query }) => {
     class: state.label < 0 ? "" : study.labels[state.label], eps: state.epsilon === study.epsilon ? "" : state.epsilon,
     empty: state.empty ? "" : "without", cell: state.cell, show: state.show === "all" ? "" : state.show,
   }));
+  const byConstruction = () => ["sufficient", "complete", "one_complete", "original"].includes(state.kind) && !state.minus && state.measure === "alpha";
   const wanted = () => ({ label: state.label, empty: state.empty });
 
   const draw = async () => {
@@ -89,7 +90,7 @@ const transferView = async ({ query }) => {
     const n = study.models.length;
     const values = other ? found.share.map((value, k) => (value === null || other.share[k] === null ? null : value - other.share[k])) : found.share;
     const unit = state.kind === "original" ? "clip" : "signal";
-    const construction = ["sufficient", "complete", "one_complete", "original"].includes(state.kind) && !other && state.measure === "alpha";
+    const construction = byConstruction();
     const tell = (i, j) => {
       const k = i * n + j, a = study.models[i], b = study.models[j];
       const start = `${a.name} judged by ${b.name}: `;
@@ -97,8 +98,8 @@ const transferView = async ({ query }) => {
       return `${start}${share(values[k])}, ${whole(found.hits[k])} of ${plural(found.of[k], unit)}${i === j && construction ? "; is 1 by construction" : ""}`;
     };
     const title = kindName(state.kind) + (other ? " minus " + kindName(state.minus) : "");
-    const text = (other ? `Difference of two rates. ` : "") + kindText[state.kind];
-    return matrixTable(title[0].toUpperCase() + title.slice(1), text, values, tell, construction, other !== null, state.cell, (i, j) => {
+    const text = other ? "The difference of the two rates." : kindText[state.kind] ?? "";
+    return matrixTable(title[0].toUpperCase() + title.slice(1), text, values, tell, other !== null, state.cell, (i, j) => {
       state.cell = i + "-" + j; state.page = 0; note(); refresh(); list().then(() => { $("behind")?.focus(); });
     });
   };
@@ -145,22 +146,22 @@ const transferView = async ({ query }) => {
 
   const [matrix, refresh] = slot("div", { class: "matrix-box" }, draw);
   const [clips, list] = slot("section", { class: "behind", "aria-label": "The chosen cell" }, behind);
-  const change = (set) => async (event) => { set(event.target); note(); state.page = 0; await refresh(); await list(); };
+  const change = (set) => async (event) => { set(event.target); note(); state.page = 0; await refresh(); await retell(); await list(); };
   const options = (pairs, chosen) => pairs.map(([value, text]) => h("option", { value, selected: value === chosen }, text));
   const slider = h("input", { type: "range", id: "epsilon", min: 0.01, max: 1, step: 0.01, value: state.epsilon });
   const level = h("output", { for: "epsilon" }, state.epsilon.toFixed(2));
   slider.addEventListener("input", change((target) => { state.epsilon = Number(target.value); level.textContent = state.epsilon.toFixed(2); }));
   const field = (label, control) => h("label", { class: "field" }, h("span", null, label), control);
-  const [measureText, retell] = slot("p", null, () => MEASURE_TEXT[state.measure]);
+  const [measureText, retell] = slot("p", null, () => MEASURE_TEXT[state.measure] + (byConstruction() ? " A model on its own signals is 1 by construction." : ""));
   const view = [
     h("h1", null, "Transfer"),
     study.models.length < 2 ? h("p", null, "There is one model, and so nobody else to convince. Add a second to the study to see what transfers.") : null,
-    h("p", null, "A row is the model that a signal was made for; a column is the model that judges it. A model on its own signals (outlined) is 1 by construction; means leave that diagonal out."),
+    h("p", null, "A row is the model that a signal was made for; a column is the model that judges it. Means leave the diagonal (outlined) out."),
     measureText,
     h("form", { class: "controls", onsubmit: (event) => event.preventDefault() },
       field("Signals", h("select", { id: "kind", onchange: change((t) => { state.kind = t.value; }) }, options(kindsHere.map((kind) => [kind, kindName(kind)]), state.kind))),
       field("minus", h("select", { id: "minus", onchange: change((t) => { state.minus = t.value; }) }, options([["", "nothing"], ...kindsHere.map((kind) => [kind, kindName(kind)])], state.minus))),
-      field("Share that is", h("select", { id: "measure", onchange: change((t) => { state.measure = t.value; retell(); }) }, options(Object.entries(MEASURES), state.measure))),
+      field("Share that is", h("select", { id: "measure", onchange: change((t) => { state.measure = t.value; }) }, options(Object.entries(MEASURES), state.measure))),
       field("Class", h("select", { id: "class", onchange: change((t) => { state.label = Number(t.value); }) }, options([["-1", "all"], ...study.labels.map((label, k) => [String(k), label])], String(state.label)))),
       field("Certain below ε", h("span", { class: "range" }, slider, level)),
       h("label", { class: "check" }, h("input", { type: "checkbox", id: "empty", checked: state.empty, onchange: change((t) => { state.empty = t.checked; }) }), "count empty sets")),
