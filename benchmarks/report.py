@@ -2,9 +2,10 @@
 
     python -m benchmarks.report --clips 10000
 
-makes a synthetic store (random answers of some models to short noises; no search is run), writes its report, opens
-each view in headless Chromium from the file, and prints a row a view: the time from navigation until the view is
-drawn, and the memory (proportional set size) of all of the browser's processes, and how much of it an empty page lacks.
+makes a synthetic store (random answers of some models; no search is run), writes its report, and opens views of it in
+headless Chromium, each from the file in a fresh browser. A row a view: seconds from navigation until it is drawn, and
+memory (proportional set size, MB) of the processes that hold pages, of the JavaScript heap, of all of the browser's
+processes, and of these beyond what the same browser took with an empty page.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def measure(page: Path, view: str, chromium: str) -> dict[str, Any]:
             window = browser.new_page(viewport={"width": 1280, "height": 900})
             window.goto("about:blank")
             window.wait_for_timeout(500)
-            before = _memory()
+            before, _ = _memory()
             start = time.perf_counter()
             window.goto(page.as_uri() + view)
             while not window.evaluate("document.documentElement.dataset.ready"):
@@ -113,24 +114,28 @@ def measure(page: Path, view: str, chromium: str) -> dict[str, Any]:
             seconds = time.perf_counter() - start
             window.wait_for_timeout(1000)
             heap = window.evaluate("performance.memory.usedJSHeapSize") / 1e6
+            total, renderers = _memory()
             return {
-                "view": view, "seconds": round(seconds, 2), "MB": round(_memory() - before),
-                "MB_browser": round(_memory()), "MB_heap": round(heap),
+                "view": view, "seconds": round(seconds, 2), "MB_renderers": round(renderers), "MB_heap": round(heap),
+                "MB_browser": round(total), "MB_beyond_empty": round(total - before),
             }  # fmt: skip
         finally:
             browser.close()
 
 
-def _memory() -> float:
-    """Proportional set size of all Chromium processes below this one, in MB."""
-    total, below = 0.0, _descendants()
-    for process in below:
+def _memory() -> tuple[float, float]:
+    """Proportional set size of all Chromium processes below this one, and of those that hold pages, in MB."""
+    total = renderers = 0.0
+    for process in _descendants():
         try:
             text = Path(f"/proc/{process}/smaps_rollup").read_text()
         except OSError:
             continue
-        total += next((int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")), 0) / 1000
-    return total
+        size = next((int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")), 0) * 1024 / 1e6
+        total += size
+        if b"--type=renderer" in Path(f"/proc/{process}/cmdline").read_bytes():
+            renderers += size
+    return total, renderers
 
 
 def _descendants() -> set[int]:
@@ -165,7 +170,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=10_000)
     parser.add_argument("--models", type=int, default=4)
     parser.add_argument("--sounds", type=int, default=50, help="clips with recordings")
-    parser.add_argument("--keep", type=Path, help="folder for store and report, kept")
+    parser.add_argument("--keep", type=Path, help="folder for store and report, kept and used again")
     options = parser.parse_args()
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
@@ -175,9 +180,10 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "study.db").exists():
             make_store(folder / "study.db", options.clips, options.models, options.sounds)
-        start = time.perf_counter()
-        with Store(folder / "study.db") as store:
-            page = write_report(store, folder / "report")
+        start, page = time.perf_counter(), folder / "report" / "index.html"
+        if not page.exists():
+            with Store(folder / "study.db") as store:
+                write_report(store, folder / "report")
         size = sum(path.stat().st_size for path in (folder / "report").rglob("*") if path.is_file())
         print(json.dumps({"written_seconds": round(time.perf_counter() - start, 1), "MB": round(size / 1e6, 1)}))
         for view in VIEWS:
