@@ -17,7 +17,7 @@ import torch
 
 from earwitness import audio
 from earwitness.datasets import Recording
-from earwitness.errors import ConfigError, StoreError
+from earwitness.errors import ConfigError, LabelError, StoreError
 from earwitness.explain import SearchSettings, explain
 from earwitness.models import Classifier
 from earwitness.models.callables import CallableModel
@@ -334,6 +334,13 @@ def test_folder_that_cannot_be_written(study: Pages, tmp_path: Path) -> None:
             write_report(store, tmp_path / "file" / "report")
         with pytest.raises(ConfigError, match="epsilon"):
             write_report(store, tmp_path / "report", epsilon=2)
+
+
+def test_one_label_alone_is_refused(tmp_path: Path) -> None:
+    with Store(tmp_path / "study.db", write=True) as store:
+        store.set_meta(settings=store.add_settings(SearchSettings(), ("only",)))
+        with pytest.raises(LabelError, match="nothing can transfer"):
+            write_report(store, tmp_path / "report")
 
 
 def test_store_without_a_study(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 
 from earwitness.cli import main
+from earwitness.errors import StoreError
 from earwitness.report import write_figures, write_report
 from earwitness.report.data import load_study
 from earwitness.report.figures import draw_figures
@@ -67,6 +69,16 @@ def test_a_study_without_analyses_has_only_what_it_can_count(tmp_path: Path) -> 
     make_clips(tmp_path / "clips", 1, 800)
     do(study_of(tmp_path / "clips", "low", "high"), tmp_path / "s.db")
     assert list(sections_of(tmp_path / "s.db")) == ["chance", "certainty", "tables"]
+
+
+def test_a_section_that_cannot_be_made_says_why(planted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise StoreError("not today")
+
+    monkeypatch.setattr(sys.modules["earwitness.report.sections.spectral"], "reopen", refuse)
+    section = sections_of(planted)["spectral"]
+    assert section.intro == "This section could not be made: not today"
+    assert section.blocks == ()
 
 
 def test_numbers_are_those_of_the_analyses(planted: Path) -> None:

@@ -18,7 +18,7 @@ from ..explain import SearchSettings
 from ..models import fold
 from ..statistics import interval, ratio, resample
 from ..study.store import Store
-from ..transfer import check_epsilon, entropy_bits, latest_settings, short_names
+from ..transfer import check_epsilon, check_labels, entropy_bits, latest_settings, short_names
 from .spectra import Real
 
 Whole = NDArray[np.int64]
@@ -179,11 +179,13 @@ def load_study(store: Store, epsilon: float) -> StudyData:
         The store holds no study yet.
     ConfigError
         ``epsilon`` is out of range.
+    LabelError
+        There is one label only.
     """
     check_epsilon(epsilon)
     key = latest_settings(store)
     row = store.frame("SELECT search, labels FROM settings WHERE key = ?", (key,)).row(0)
-    settings, labels = SearchSettings(**json.loads(row[0])), tuple(json.loads(row[1]))
+    settings, labels = SearchSettings(**json.loads(row[0])), check_labels(tuple(json.loads(row[1])))
     clips = store.frame(
         "SELECT id, sha256, path, label, grp, dataset, sample_rate, samples, fitted FROM clips WHERE id IN"
         " (SELECT o.clip FROM originals o JOIN planned_clips p ON p.settings = o.settings AND p.clip = o.clip"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ...errors import EarwitnessError
 from ...study.store import Store
 from ..data import StudyData
 from .blocks import Block, Curves, Estimates, Section, Table, section_json
@@ -27,9 +28,17 @@ SECTIONS: tuple[Make, ...] = (chance, certainty, flat_earthers, composition, spe
 
 
 def make_sections(store: Store, data: StudyData) -> list[Section]:
-    """The sections that the study has something for."""
-    made = [make(store, data) for make in SECTIONS]
+    """The sections that the study has something for; of one that cannot be made, the reason."""
+    made = [_try(make, store, data) for make in SECTIONS]
     return [section for section in made if section is not None]
+
+
+def _try(make: Make, store: Store, data: StudyData) -> Section | None:
+    try:
+        return make(store, data)
+    except EarwitnessError as error:
+        name = getattr(make, "__name__", "section").replace("_", "-")
+        return Section(name, name.capitalize(), f"This section could not be made: {error}", ())
 
 
 __all__ = ["SECTIONS", "Block", "Curves", "Estimates", "Section", "Table", "make_sections", "section_json"]
