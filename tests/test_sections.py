@@ -122,6 +122,23 @@ def test_every_block_is_drawn_and_accessible(planted: Path, browser: Any, tmp_pa
     opened.close()
 
 
+def test_chance_is_that_of_the_same_kind_of_set(tmp_path: Path) -> None:
+    """Random signals of complete sets are told apart from those of sufficient ones: other sizes, other chance."""
+    make_clips(tmp_path / "clips", 2, 800)
+    study = study_of(tmp_path / "clips", "low", "high")
+    do(study.model_copy(update={"transfer": study.transfer.model_copy(update={"nulls": 2})}), tmp_path / "s.db")
+    with Store(tmp_path / "s.db") as store:
+        signals = load_study(store, 0.5).signals
+        query = "SELECT n.id FROM subsets n JOIN subsets p ON p.id = n.parent WHERE n.kind = 'null_size' AND p.kind = ?"
+        for kind, name in (("sufficient", "null_size"), ("complete", "null_size_of_complete")):
+            ids, parts = store.frame(query, (kind,))["id"].to_list(), (signals[kind], signals[name])
+            assert sorted(signals[name].subset.tolist()) == sorted(ids)
+            sizes, drawn = (set(zip(part.clip, part.source, part.size, strict=True)) for part in parts)
+            assert drawn == sizes
+    rows = [row[0] for row in block(sections_of(tmp_path / "s.db")["chance"], "Accepted by another model").rows]
+    assert {"random, same size as sufficient", "random, same size as one-complete", "silence"} <= set(rows)
+
+
 def test_flips_are_pooled_by_way_and_whose_composite_it_is() -> None:
     columns = ("source", "judge", "way", "level", "flips", "clips")
     rows = [("a", "a", "overlay", -20.0, 1, 4), ("a", "a", "overlay", -20.0, 2, 4), ("a", "b", "overlay", -10.0, 1, 2),

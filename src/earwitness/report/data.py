@@ -66,6 +66,8 @@ class Signals:
     Attributes
     ----------
     kind : str
+        As in the store; ``null_size_of_complete`` are the random signals that belong to complete sets, and
+        ``null_size`` those that belong to sufficient ones.
     subset : int64 [S]
         Ids in the store; -1 for the clips themselves.
     clip, source : int64 [S]
@@ -242,16 +244,19 @@ def read_answers(store: Store, data: StudyData, clip: int) -> dict[int, Log]:
 
 def _read_signals(store: Store, data: StudyData, said: Log) -> dict[str, Signals]:
     rows = store.frame(
-        "SELECT s.id, s.kind, s.draw, e.clip, e.model, s.queries, s.size, s.energy, s.certificate, s.groups, s.why"
+        "SELECT s.id, s.kind, s.draw, e.clip, e.model, s.queries, s.size, s.energy, s.certificate, s.groups, s.why,"
+        # the random signals of one kind of set are the chance of that kind, not of another; silence is of all
+        " CASE WHEN p.kind IS NULL OR p.kind = 'sufficient' OR s.kind = 'silence' THEN s.kind"
+        " ELSE s.kind || '_of_' || p.kind END AS name"
         " FROM subsets s JOIN explanations e ON e.id = s.explanation JOIN originals o ON o.settings = e.settings"
-        " AND o.clip = e.clip AND o.model = e.model"
+        " AND o.clip = e.clip AND o.model = e.model LEFT JOIN subsets p ON p.id = s.parent"
         " JOIN planned_clips pc ON pc.settings = e.settings AND pc.clip = e.clip"
         " JOIN planned_models pm ON pm.settings = e.settings AND pm.model = e.model"
         " WHERE e.settings = ? ORDER BY s.id",
         (data.key,),
     )
-    kinds = rows["kind"].unique(maintain_order=True).to_list()
-    return {kind: _read_kind(store, data, said, kind, rows.filter(pl.col("kind") == kind)) for kind in kinds}
+    names = rows["name"].unique(maintain_order=True).to_list()
+    return {name: _read_kind(store, data, said, name, rows.filter(pl.col("name") == name)) for name in names}
 
 
 def _read_kind(store: Store, data: StudyData, said: Log, kind: str, rows: pl.DataFrame) -> Signals:
@@ -261,7 +266,7 @@ def _read_kind(store: Store, data: StudyData, said: Log, kind: str, rows: pl.Dat
         " JOIN planned_clips pc ON pc.settings = e.settings AND pc.clip = e.clip"
         " JOIN planned_models pm ON pm.settings = e.settings AND pm.model = e.model"
         " WHERE e.settings = ? AND s.kind = ?",
-        (data.key, kind),
+        (data.key, kind.partition("_of_")[0]),
     )
     models = [model.id for model in data.models]
     # by clip as the page numbers them, which lets it find a clip's signals by halves
@@ -360,8 +365,9 @@ def _whole(column: pl.Series) -> Whole:
     return column.cast(pl.Int64).fill_null(0).to_numpy()
 
 
-def _rank(kind: str) -> tuple[int, str]:
-    return (ORDER.index(kind) if kind in ORDER else len(ORDER), kind)
+def _rank(kind: str) -> tuple[int, int, str]:
+    base = kind.partition("_of_")[0]
+    return (ORDER.index(base) if base in ORDER else len(ORDER), len(kind), kind)
 
 
 def letter(index: int) -> str:

@@ -24,13 +24,13 @@ def chance(store: Store, data: StudyData) -> Section | None:
     if data.alone or "sufficient" not in data.signals:
         return None
     rows = []
-    for kind in (*KINDS, *NULLS, "original"):
+    nulls = [kind for kind in data.signals if kind.startswith(NULLS)]
+    for kind in (*KINDS, *nulls, "original"):
         if kind in data.signals:
-            rows.append((NAMES.get(kind, kind), *_mean(data, kind, np.ones(len(data.signals[kind].clip), dtype=bool))))
+            rows.append((_name(kind), *_mean(data, kind, np.ones(len(data.signals[kind].clip), dtype=bool))))
             if kind in KINDS and (data.signals[kind].size == 0).any():
-                rows.append((f"{NAMES.get(kind, kind)}, without empty sets", *_mean(data, kind, _full(data, kind))))
+                rows.append((f"{_name(kind)}, without empty sets", *_mean(data, kind, _full(data, kind))))
     known = [row for row in rows if not np.isnan(row[1])]
-    nulls = [kind for kind in NULLS if kind in data.signals]
     blocks: list[Estimates | Table] = [
         Estimates(
             "Accepted by another model", tuple(known), "mean α over pairs of different models",
@@ -44,6 +44,12 @@ def chance(store: Store, data: StudyData) -> Section | None:
     if not nulls:
         intro += " This study drew no random signals; what is left is the agreement on the recordings themselves."
     return Section("chance", "Chance", intro, blocks)
+
+
+def _name(kind: str) -> str:
+    base, _, of = kind.partition("_of_")
+    whose = of or ("sufficient" if base.startswith("null_") else "")
+    return NAMES.get(base, base) + (f" as {NAMES.get(whose, whose)}" if whose else "")
 
 
 def _full(data: StudyData, kind: str) -> NDArray[np.bool_]:

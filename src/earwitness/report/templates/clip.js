@@ -99,7 +99,7 @@ const clipView = async ({ argument, query }) => {
        h("pre", { tabindex: 0 }, h("code", null, `${study.command} --clip ${clips.id[row]}`))]);
 
   const verdicts = (listed, source) => {
-    const chance = Object.entries(here).filter(([kind]) => !["sufficient", "complete", "one_complete", "inverse"].includes(kind))
+    const chance = Object.entries(here).filter(([kind]) => !kind.includes("_of_") && !["sufficient", "complete", "one_complete", "inverse"].includes(kind))
       .map(([kind, { signals, rows }]) => [kind, signals, rows.filter((at) => signals.source[at] === source)]).filter(([, , rows]) => rows.length);
     const fact = (name, make) => h("tr", null, h("th", { scope: "row", class: "soft" }, name), listed.map((signal) => h("td", { "data-column": signal.name }, signal.kind === "original" || signal.signals.size[signal.at] < 0 ? "" : make(signal.signals, signal.at))), chance.map(() => h("td")));
     const verdict = (judge, j) => h("tr", null, h("th", { scope: "row" }, nameOf(judge)),

@@ -47,15 +47,18 @@ const KINDS = {
   original: "the recordings", sufficient: "sufficient", complete: "complete", one_complete: "one-complete", inverse: "inverse",
   null_size: "random, same size", null_energy: "random, same energy", silence: "silence",
 };
-const kindName = (kind) => KINDS[kind] ?? kind.replaceAll("_", " ");
+const kindName = (kind) => {
+  const [base, of] = kind.split("_of_");
+  return (KINDS[base] ?? base.replaceAll("_", " ")) + (of ? " as " + KINDS[of] : base.startsWith("null_") ? " as sufficient" : "");
+};
 const kindText = {
   original: "The recordings themselves: how often two models agree.",
   sufficient: "The least that gets the model’s answer.",
   complete: "Sufficient, and without it the answer changes.",
   one_complete: "Complete, with the full confidence of the recording.",
   inverse: "What is left once the complete set is removed.",
-  null_size: "Chance: as many variables as the sufficient set, drawn at random.",
-  null_energy: "Chance: as much energy as the sufficient set, drawn at random.",
+  null_size: "Chance: as many variables as the set, drawn at random.",
+  null_energy: "Chance: as much energy as the set, drawn at random.",
   silence: "Nothing at all.",
 };
 

@@ -98,7 +98,7 @@ const transferView = async ({ query }) => {
       return `${start}${share(values[k])}, ${whole(found.hits[k])} of ${plural(found.of[k], unit)}${i === j && construction ? "; is 1 by construction" : ""}`;
     };
     const title = kindName(state.kind) + (other ? " minus " + kindName(state.minus) : "");
-    const text = other ? "The difference of the two rates." : kindText[state.kind] ?? "";
+    const text = other ? "The difference of the two rates." : kindText[state.kind.split("_of_")[0]] ?? "";
     return matrixTable(title[0].toUpperCase() + title.slice(1), text, values, tell, other !== null, state.cell, (i, j) => {
       state.cell = i + "-" + j; state.page = 0; note(); refresh(); list().then(() => { $("behind")?.focus(); });
     });
