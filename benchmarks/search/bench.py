@@ -21,7 +21,7 @@ from earwitness import audio
 from earwitness.audio import Clip
 from earwitness.models import Classifier, open_model
 from earwitness.search import Driver, Found, Job, Search, Target
-from earwitness.search.completeness import complete
+from earwitness.search.completeness import PLENTY, complete
 from earwitness.search.driver import choose_batch
 from earwitness.search.problem import limited
 from earwitness.search.questions import TOLERANCE, Answer, Property
@@ -178,8 +178,11 @@ def load_model(name: str) -> Classifier:
 
 def seek_complete(energy: NDArray[np.float64], target: Target, budget: int) -> Search[Found]:
     """A complete set as the search ``minimal`` seeks it: a sufficient one first, then grown from it."""
-    kept, _ = yield from limited(sufficient(energy, target), int(budget * SUFFICIENT_SHARE))
-    return (yield from complete(energy, target, kept.mask))
+    if budget < PLENTY:  # too few to seek another set first
+        return (yield from complete(energy, target, budget=budget))
+    share = int(budget * SUFFICIENT_SHARE)
+    kept, spent = yield from limited(sufficient(energy, target, budget=share), share)
+    return (yield from complete(energy, target, kept.mask, budget=budget - spent))
 
 
 def run_searches(

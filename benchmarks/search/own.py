@@ -36,13 +36,14 @@ Seek = Callable[[NDArray[np.float64], Target], Search[Found]]
 
 
 def list_sufficient(settings: Settings, subjects: Subjects, store: Store) -> Iterator[Task]:
-    """Per model and δ: greedy; ours; ours with greedy's questions of each clip, and with a third of them."""
+    """Per model and δ: greedy; ours; ours with greedy's median questions a clip, and with a third of them."""
     ours, greedy = f"{search_code()}+{bench_code('bench')}", bench_code("greedy", "bench")
     for model, delta in pairs(settings):
         key = f"{model}/{delta}/{settings.clips}"
         run = partial(_run, subjects, model, delta)
         yield Task(f"{key}/greedy", greedy, partial(run, search_greedily, [UNLIMITED] * settings.clips))
-        yield Task(f"{key}/ours", ours, partial(run, sufficient, [SUFFICIENT_BUDGET] * settings.clips))
+        known = partial(sufficient, budget=SUFFICIENT_BUDGET)
+        yield Task(f"{key}/ours", ours, partial(run, known, [SUFFICIENT_BUDGET] * settings.clips))
         for name, divisor in (("ours, greedy's questions", 1), ("ours, a third of them", 3)):
             compute = partial(_run_within, subjects, store, model, delta, f"{key}/greedy", divisor)
             yield Task(f"{key}/{name}", f"{ours}+{greedy}", compute)
@@ -78,8 +79,9 @@ def _run(subjects: Subjects, model: str, delta: float, search: Seek, budgets: li
 def _run_within(subjects: Subjects, store: Store, model: str, delta: float, greedy: str, divisor: int) -> Cell:
     cell = store.fetch("sufficient", greedy)
     assert cell is not None
-    budgets = [trial["questions"] // divisor for trial in cell["trials"]]
-    return _run(subjects, model, delta, sufficient, budgets)
+    budget = int(np.median([trial["questions"] for trial in cell["trials"]])) // divisor
+    search = partial(sufficient, budget=budget)
+    return _run(subjects, model, delta, search, [budget] * len(cell["trials"]))
 
 
 def _run_complete(subjects: Subjects, model: str, delta: float, budget: int, clips: int) -> Cell:
@@ -91,7 +93,7 @@ def _agree(subjects: Subjects, model: str, delta: float, clips: int) -> Cell:
     budgets = [SUFFICIENT_BUDGET] * clips
     masks: list[list[Mask | None]] = []
     for seed in range(SEEDS):
-        search = partial(sufficient, seed=seed)
+        search = partial(sufficient, seed=seed, budget=SUFFICIENT_BUDGET)
         masks.append(run_searches(subjects[model], delta, Sufficient, search, budgets)[1])
     rows = []
     for drawn in zip(*masks, strict=True):

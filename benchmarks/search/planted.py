@@ -88,7 +88,7 @@ def _find(kind: str, samples: int) -> Cell:
         model, spectrum = PlantedModel(clip, bins, KINDS[kind][1]), Spectrum(clip)
         driver = Driver(Classifier(model))
         target = Target.of(driver.original(spectrum), 0.9)
-        job = Job(spectrum, sufficient(spectrum.energy, target, draw), SUFFICIENT_BUDGET)
+        job = Job(spectrum, sufficient(spectrum.energy, target, draw, budget=SUFFICIENT_BUDGET), SUFFICIENT_BUDGET)
         start = time.perf_counter()
         list(driver.run([job]))
         seconds = time.perf_counter() - start

@@ -17,8 +17,8 @@ from ..audio import Clip
 from ..errors import ConfigError
 from ..models import Classifier
 from ..search import Driver, Job, Target
+from ..search.candidates import diverse
 from ..search.questions import TOLERANCE, Answer, Certificate
-from ..search.sufficiency import diverse
 from ..spectrum import Mask, Spectrum
 from .changes import Bounds, Change, Menu, make_menu, masked_limits
 from .masking import Threshold, masking_threshold

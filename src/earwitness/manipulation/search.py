@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..search.completeness import make_atoms
+from ..search.candidates import make_atoms
 from ..search.minimality import Best, ask, extend, shrink_into, smallest
 from ..search.questions import TOLERANCE, Answer, BudgetSpent, Certificate, Found, Search, Target
 from ..spectrum import Mask

@@ -21,10 +21,14 @@ def minimal(problem: Problem) -> Search[Outcome]:
     sets, why = yield from several(problem, target, int(left * share))
     left -= sum(spent for _, spent in sets)
     start = sets[0][0].mask
-    whole, spent_whole = yield from limited(complete(problem.energy, target, start), left // 2)
+    whole, spent_whole = yield from limited(
+        complete(problem.energy, target, start, budget=left // 2, seed=problem.seed), left // 2
+    )
     left -= spent_whole
     full = Target(target.label, target.confidence, 1.0)
-    one, spent_one = yield from limited(complete(problem.energy, full, whole.mask), left)
+    one, spent_one = yield from limited(
+        complete(problem.energy, full, whole.mask, budget=left, seed=problem.seed), left
+    )
     # what is complete with full confidence is complete, and what is complete is sufficient
     whole = smaller(whole, one)
     if problem.count == 1:
