@@ -104,7 +104,7 @@ def _seek(property_: Property, draws: Draws, order: Bins, best: Best, budget: in
         size = LONGEST if best.mask is None else int(best.mask.sum())
         if size <= 2 or (size <= 4 and attempt >= 3):
             return
-        questions = min(CLIMB, budget // 3) if best.mask is None or best.mask is prefix else AGAIN
+        questions = min(CLIMB, max(budget // 3, AGAIN)) if best.mask is None or best.mask is prefix else AGAIN
         mask, spent = yield from limited(
             climb.from_(singles[row], float(slack[row]), min(LONGEST, size - 1), questions), left
         )
