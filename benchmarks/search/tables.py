@@ -119,7 +119,7 @@ def _sufficient(store: Store, clips: int) -> str:
     head = ("model", "δ", "search", *SUMMARY, "bins / greedy's", "p90 / greedy's", "s a clip", "overhead %")
     return (
         "## Sufficient sets\n\n`greedy` is plain greedy removal from the order by energy, with about 1,500 questions. "
-        f"`ours` is the search `minimal` with {SUFFICIENT_BUDGET} questions; then with greedy's median of questions a clip "
+        f"`ours` is the search `minimal` with {SUFFICIENT_BUDGET} questions; then with greedy's median of questions "
         "as its budget, and with a third of them. Clips side by side, as in a study.\n\n" + make_table(head, rows)
     )
 
