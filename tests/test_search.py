@@ -58,6 +58,14 @@ def test_one_band_is_found_exactly_and_certified() -> None:
     assert asked <= 800
 
 
+def test_the_map_of_responsibility_is_highest_on_the_band_that_is_the_cause() -> None:
+    scores = seek(has(LOW))[0].responsibility
+    assert scores is not None
+    inside = np.zeros(scores.size, dtype=bool)
+    inside[sorted(bins_of(LOW))] = True
+    assert scores[inside].mean() > 3 * scores[~inside].mean()
+
+
 def test_two_redundant_bands_are_two_sufficient_sets_and_one_complete_set() -> None:
     outcome, _ = seek(either(LOW, HIGH), count=2)
     assert {frozenset(kept(found.mask)) for found, _ in outcome.sufficient} == {

@@ -6,17 +6,19 @@ from .completeness import complete
 from .multiplicity import several
 from .problem import Outcome, Problem, limited
 from .questions import Certificate, Found, Search, Target
+from .responsibility import responsibility
 
 
 def minimal(problem: Problem) -> Search[Outcome]:
     """Seek sufficient sets, then the complete set, then the one with the original's confidence.
 
-    Sufficient sets get up to 30 % of the budget for one set and up to 70 % for many; the complete set half of what
-    they leave; the last set the rest.
+    A tenth of the budget is kept for the responsibility map. Of the rest, sufficient sets get up to 30 % for one set
+    and up to 70 % for many; the complete set half of what they leave; the last set what then remains.
     """
     original = yield problem.everything[None]
     target = Target.of(original.log_probabilities[0], problem.delta)
-    left = original.left
+    mapping = original.left // 10
+    left = original.left - mapping
     share = min(0.7, 0.2 + 0.1 * problem.count)
     sets, why = yield from several(problem, target, int(left * share))
     left -= sum(spent for _, spent in sets)
@@ -29,6 +31,7 @@ def minimal(problem: Problem) -> Search[Outcome]:
     one, spent_one = yield from limited(
         complete(problem.energy, full, whole.mask, budget=left, seed=problem.seed), left
     )
+    scores, _ = yield from limited(responsibility(problem, target), mapping)
     # what is complete with full confidence is complete, and what is complete is sufficient
     whole = smaller(whole, one)
     if problem.count == 1:
@@ -38,6 +41,7 @@ def minimal(problem: Problem) -> Search[Outcome]:
         sufficient=sets,
         complete=(whole, spent_whole),
         one_complete=(one, spent_one),
+        responsibility=scores,
         why=why,
     )
 
