@@ -82,7 +82,7 @@ def _seek(property_: Complete, draws: Draws, base: Mask, best: Best, left: int) 
         left -= spent
         mask = best.mask if found is None and best.certificate.kind == "none" else found
         if mask is not None:  # what was found, or else what there was before
-            mask, spent = yield from limited(thin(property_, mask, draws, best, 0.5), left)
+            mask, spent = yield from limited(thin(property_, mask, draws, best, reserve=1.5), left)
             left -= spent
             size = int(mask.sum())
             _, spent = yield from limited(shrink_into(best, property_, mask, order, 8 if size > left else size), left)

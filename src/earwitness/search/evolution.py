@@ -25,6 +25,7 @@ BATCH = 24  #: questions a round
 HEAT = 0.3  #: nats: a change for the worse by about so much is taken at first
 COOLING = 0.97  #: of the heat, a round
 PATIENCE = 12  #: rounds without gain that end a climb
+RESERVE = 150  #: questions left for a certificate, at most
 DROP = 0.4  #: share of a set that is dropped at first
 LONGEST = 150  #: the largest set that is grown
 
@@ -178,7 +179,7 @@ def thin(
     best : Best
         Gets each smaller set.
     reserve : float
-        Stop when fewer questions are left than this times what dropping each variable alone would take.
+        Leave so many times the questions that dropping each variable alone would take, :data:`RESERVE` at most.
     passes : bool
         Whether the set has the property; if not, one that has is sought among what is left by dropping some of it.
 
@@ -191,7 +192,9 @@ def thin(
         best.offer(mask)
     share, failures, left = DROP, 0, np.inf
     try:
-        while (size := int(mask.sum())) > 1 and left > reserve * size * property_.cost:
+        while (size := int(mask.sum())) > 1:
+            if reserve and left < min(reserve * size * property_.cost + BATCH, RESERVE):
+                break
             kept = np.flatnonzero(mask)
             candidates = np.array([_drop(mask, kept, share, draws) for _ in range(BATCH // property_.cost)])
             answer = yield property_.masks(candidates)

@@ -100,6 +100,9 @@ def _seek(property_: Property, draws: Draws, order: Bins, best: Best, budget: in
     left -= spent
     if prefix is not None:
         best.offer(prefix)
+        if prefix.sum() <= FIRST:
+            _, spent = yield from limited(shrink_into(best, property_, prefix, order, int(prefix.sum())), left)
+            left -= spent
     for attempt, row in enumerate(np.argsort(-slack, kind="stable")[:ATTEMPTS]):
         size = LONGEST if best.mask is None else int(best.mask.sum())
         if size <= 2 or (size <= 4 and attempt >= 3):
@@ -114,7 +117,7 @@ def _seek(property_: Property, draws: Draws, order: Bins, best: Best, budget: in
         if mask is None:
             continue
         if mask.sum() > 8:
-            mask, spent = yield from limited(thin(property_, mask, draws, best, 0.5), left)
+            mask, spent = yield from limited(thin(property_, mask, draws, best, reserve=1.5), left)
             left -= spent
         _, spent = yield from limited(
             shrink_into(best, property_, mask, order, CHUNKS if mask.sum() > left else size), left
