@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # torch first and pinned: any other specifier may pull gigabytes of CUDA libraries
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check lint clean
+.PHONY: demo test check lint docs clean
 
 $(VENV)/core: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
@@ -33,5 +33,14 @@ lint: $(VENV)/dev
 
 check: lint test
 
+$(VENV)/docs: $(VENV)/core
+	@echo "installing what the documentation needs"
+	$(INSTALL) --editable '.[docs]'
+	touch $@
+
+docs: $(VENV)/docs
+	$(BIN)/mkdocs build
+	@echo "$(CURDIR)/site/index.html"
+
 clean:
-	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) demo site .mypy_cache .ruff_cache .pytest_cache
