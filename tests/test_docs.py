@@ -116,7 +116,7 @@ def test_every_public_name_is_documented() -> None:
     page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     named = set(re.findall(r"^::: earwitness\.(\w+)$", page, re.M))
     assert named >= set(earwitness.__all__)
-    for name in re.findall(r"^::: (\S+)$", page, re.M):
+    for name in re.findall(r"^(?:::: |\| `)(earwitness\.[\w.]+)", page, re.M):
         module, _, attribute = name.rpartition(".")
         assert hasattr(importlib.import_module(module), attribute), f"docs/api.md names {name}, which is not there"
     for name in earwitness.__all__:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import earwitness
 from earwitness.recordings import FOLDER
-from earwitness.report import plot_explanation, plot_spectrogram, plot_spectrum, spectrogram_data, spectrum_data
+from earwitness.report import plot_explanation, plot_spectrum, spectrum_data
 
 RECORDING, MODEL = "bundesliga.flac", "builtin:mtt-vgg"
 SETTINGS = earwitness.SearchSettings(delta=0.5, budget=1000)
@@ -22,8 +22,7 @@ def main(folder: Path) -> None:
     explanation = earwitness.explain(clip, earwitness.Classifier(model), SETTINGS)
     spectrum = plot_spectrum(spectrum_data(explanation))
     parts = plot_explanation(explanation)[0]
-    spectrogram = plot_spectrogram(spectrogram_data(explanation, explanation.sufficient[0]))
-    for name, axes in {"spectrum": spectrum, "parts": parts, "spectrogram": spectrogram}.items():
+    for name, axes in {"spectrum": spectrum, "parts": parts}.items():
         path = folder / f"definition-{name}.png"
         axes.get_figure(root=True).savefig(path, dpi=110, metadata={"Software": None})  # type: ignore[union-attr]
         print(path)
