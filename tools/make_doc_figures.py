@@ -1,6 +1,6 @@
 """The figures of docs/definitions.md: one built-in recording, one built-in model, drawn by the package's own plots.
 
-    python tools/make_doc_figures.py [FOLDER]        # by default docs/images
+python tools/make_doc_figures.py [FOLDER]        # by default docs/images
 """
 
 from __future__ import annotations

@@ -17,7 +17,6 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
         target = posixpath.normpath(posixpath.join("docs", folder, match[2]))
         if target.startswith("docs/"):
             return match[0]
-        text = match[1] if target in match[1] else f"{match[1]} (`{target}`)"
-        return text
+        return match[1] if target in match[1] else f"{match[1]} (`{target}`)"
 
     return _LINK.sub(replace, markdown)
