@@ -141,7 +141,7 @@ def measure_distortion(original: Signal, other: Signal) -> Measure:
     Examples
     --------
     >>> s = np.array([1, -1, 1, -1], dtype=np.float32)
-    >>> round(measure_distortion(s, s + np.array([1, 1, -1, -1], dtype=np.float32) / 10).value, 6)
+    >>> round(measure_distortion(s, s + np.array([1, 1, -1, -1], dtype=np.float32) / 10).value, 3)
     20.0
     """
     if why := _silence(original, other):
