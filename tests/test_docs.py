@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
 import pytest
+import torch
 import typer.main
 from nbclient import NotebookClient
 
@@ -22,7 +24,7 @@ import earwitness
 from earwitness.cli import app
 from earwitness.search import SEARCHES
 from earwitness.study.config import parse_study
-from earwitness.tables import TABLES
+from earwitness.tables import TABLES, Options
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -188,3 +190,22 @@ def test_notebook_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     printed = json.dumps(notebook.cells)
     assert "one_complete" in printed
     assert "alpha" in printed
+
+
+def test_examples_of_extending_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    names: dict[str, Any] = {}
+    for body in blocks((ROOT / "docs" / "extending.md").read_text(encoding="utf-8"), "python"):
+        exec(body, names)
+    monkeypatch.setitem(SEARCHES, "loudest", names["loudest"])
+    tone = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
+    noise = np.random.default_rng(0).standard_normal(16000) / 100
+    clip = earwitness.Clip((tone / 2 + noise).astype(np.float32), 16000)
+    classifier = earwitness.Classifier(names["load_tone"]("1000", torch.device("cpu")))
+    found = earwitness.explain(clip, classifier, earwitness.SearchSettings(search="loudest"))
+    assert found.label == "yes"
+    first = found.sufficient[0]
+    assert isinstance(first, earwitness.Subset)
+    assert first.runs == ((1000, 1001),)
+    other = earwitness.Classifier(names["load_tone"]("2000", torch.device("cpu")))
+    answers = earwitness.transfer(found, [classifier, other])
+    assert names["loners"](answers, Options())["alone"].to_list() == [1.0]
