@@ -95,6 +95,31 @@ def test_greedy_is_maximal_on_a_model_that_is_not_monotone() -> None:
         assert ask(more[None])[0].argmax() == 1
 
 
+def test_taking_out_finds_what_putting_in_cannot() -> None:
+    # accepts 15 or more signals without any of the first 6; smaller sets lure towards those 6
+    def ask(sets: Mask) -> NDArray[np.float32]:
+        size, bad = sets.sum(axis=1), sets[:, :6].sum(axis=1)
+        margin = np.where(size >= 15, np.where(bad == 0, 1.0, -bad), bad - 100.0)
+        return np.stack([margin, np.zeros(len(sets))], axis=1).astype(np.float32)
+
+    found = find_largest(ask, 30, 0, GreedySettings(budget=2000))
+    assert np.flatnonzero(~found.members).tolist() == [0, 1, 2, 3, 4, 5]
+    assert found.certificate == "maximal"
+
+
+def test_what_was_found_grows_until_nothing_can_be_added() -> None:
+    # accepts 10 signals without the first, or 11 and 12 if the second is one of them; smaller sets lure towards the
+    # first. Taking out (of ties, the first goes first) ends at the last 10, and only adding the second leads on
+    def ask(sets: Mask) -> NDArray[np.float32]:
+        size, first, second = sets.sum(axis=1), sets[:, 0], sets[:, 1]
+        good = ~first & ((size == 10) | (second & (size > 10) & (size <= 12)))
+        margin = np.where(good, 0.5, np.where(size < 10, first - 2.0, -size))
+        return np.stack([margin, np.zeros(len(sets))], axis=1).astype(np.float32)
+
+    found = find_largest(ask, 20, 0, GreedySettings(restarts=0, budget=1000))
+    assert (found.size, bool(found.members[1]), found.certificate) == (12, True, "maximal")
+
+
 def test_the_budget_is_kept_and_said() -> None:
     weights = np.random.default_rng(0).normal(-0.6, 1, 40).tolist()
     asked = 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -166,6 +168,30 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "rapidfuzz.distance", None)
     with pytest.raises(ConfigError, match=r"earwitness\[fidelity\]"):
         compare_texts("a", "b")
+
+
+def test_a_transformers_folder_is_a_recogniser(tmp_path: Path) -> None:
+    """A tiny CTC model whose weights say "a" to everything: what it is asked, and that text comes back."""
+    transformers = pytest.importorskip("transformers")
+    (tmp_path / "vocab.json").write_text(json.dumps({"<pad>": 0, "<unk>": 1, "|": 2, "a": 3}))
+    transformers.Wav2Vec2CTCTokenizer(
+        str(tmp_path / "vocab.json"), pad_token="<pad>", unk_token="<unk>"
+    ).save_pretrained(tmp_path)
+    transformers.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
+    config = transformers.Wav2Vec2Config(
+        vocab_size=4, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
+        conv_dim=(8, 8), conv_stride=(20, 16), conv_kernel=(20, 16), num_feat_extract_layers=2,
+        num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2, pad_token_id=0,
+    )  # fmt: skip
+    model = transformers.Wav2Vec2ForCTC(config)
+    with torch.no_grad():
+        model.lm_head.weight.zero_()
+        model.lm_head.bias.copy_(torch.tensor([0.0, 0.0, 0.0, 9.0]))
+    model.save_pretrained(tmp_path)
+    recogniser = open_recogniser(f"transformers:{tmp_path}", "cpu")
+    assert transcribe(recogniser, noise(8000), 8000) == "a"
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        open_recogniser(f"transformers:{tmp_path / 'none'}", "cpu")
 
 
 def test_signals_reach_recognisers_at_their_rate() -> None:

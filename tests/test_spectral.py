@@ -89,6 +89,18 @@ def test_entropy_lies_between_nothing_and_the_maximum(seed: int, samples: int) -
     assert 0 <= entropy_of(shares) <= np.log2(shares.size) + 1e-9
 
 
+@pytest.mark.parametrize("samples", [1000, 1001])
+def test_shares_are_those_of_the_power(samples: int) -> None:
+    # by Parseval: 1 of the constant, ½ of the tone, and for even lengths 1 of the alternation (Nyquist)
+    times = np.arange(samples)
+    signal = 1 + np.cos(2 * np.pi * 7 * times / samples) + (samples % 2 == 0) * (-1.0) ** times
+    shares = power_shares(signal.astype(np.float32))
+    total = 1.5 + (samples % 2 == 0)
+    assert shares[0] == pytest.approx(1 / total, rel=1e-5)
+    assert shares[7] == pytest.approx(0.5 / total, rel=1e-5)
+    assert shares[-1] == pytest.approx((samples % 2 == 0) / total, abs=1e-5)
+
+
 def test_entropy_equals_scipy() -> None:
     shares = power_shares(np.random.default_rng(5).standard_normal(999).astype(np.float32))
     assert float(entropy_of(shares)) == pytest.approx(float(scipy.stats.entropy(shares, base=2)))

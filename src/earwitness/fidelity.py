@@ -233,7 +233,7 @@ def _transformers(target: str, device: str, language: str | None) -> Recogniser:
 
     pipe: Any = pipeline("automatic-speech-recognition", model=target, device=choose_device(device))
     # English-only and non-Whisper models refuse a language
-    multilingual = bool(getattr(pipe.model.generation_config, "is_multilingual", False))
+    multilingual = bool(getattr(getattr(pipe.model, "generation_config", None), "is_multilingual", False))
     options = {"generate_kwargs": {"language": language}} if multilingual and language else {}
 
     def recognise(signal: Signal, sample_rate: int) -> str:
