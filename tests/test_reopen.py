@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from earwitness import AudioError, StoreError
+from earwitness import AudioError, SearchSettings, StoreError
 from earwitness.study.reopen import reopen
 from earwitness.study.store import SCHEMA_VERSION, Store
 from test_study import do, make_clips, study_of
@@ -89,3 +89,11 @@ def schema_of(path: Path) -> dict[str, list[tuple[Any, ...]]]:
 def schema_of_new(path: Path) -> dict[str, list[tuple[Any, ...]]]:
     Store(path, write=True).close()
     return schema_of(path)
+
+
+def test_a_search_that_finds_other_sets_has_other_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Store(tmp_path / "s.db", write=True) as store:
+        key = store.add_settings(SearchSettings(), ("a", "b"))
+        assert store.add_settings(SearchSettings(), ("a", "b")) == key
+        monkeypatch.setattr("earwitness.study.store.REVISION", -1)
+        assert store.add_settings(SearchSettings(), ("a", "b")) != key

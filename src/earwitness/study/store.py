@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ..audio import Clip
 from ..datasets import Recording
 from ..errors import StoreError
-from ..explain import Explanation, Part, SearchSettings, Subset
+from ..explain import REVISION, Explanation, Part, SearchSettings, Subset
 from ..models import Model
 from ..spectrum import Mask, from_runs
 from .lock import Lock
@@ -298,7 +298,7 @@ class Store:
     def add_settings(self, settings: SearchSettings, labels: tuple[str, ...], only_correct: bool = False) -> str:
         """Note search settings and aligned labels; the key of all that decides what is explained, and how."""
         search, names = json.dumps(asdict(settings), sort_keys=True), json.dumps(labels)
-        content = f"{search}\n{names}" + ("\nonly correct" if only_correct else "")
+        content = f"{search}\n{names}\nrevision {REVISION}" + ("\nonly correct" if only_correct else "")
         key = blake2b(content.encode(), digest_size=12).hexdigest()
         with self.transaction():
             self._db.execute("INSERT OR IGNORE INTO settings VALUES (?, ?, ?)", (key, search, names))
