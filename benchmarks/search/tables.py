@@ -112,7 +112,7 @@ def _sufficient(store: Store, clips: int) -> str:
         greedy = cells.get((model, delta, "greedy"))
         ratio = _ratio(cell["trials"], greedy["trials"]) if greedy and name != "greedy" else ["", ""]
         seconds = cell["seconds"] / len(cell["trials"])
-        overhead = 100 * (cell["cpu"] / cell["bare_cpu"] - 1)
+        overhead = 100 * (cell["cpu"] / cell["bare_cpu"] - 1) if cell["bare_cpu"] else ""  # no question was asked
         rows.append([model, delta, name, *_summary(cell["trials"]), *ratio, seconds, overhead])
     if not rows:
         return ""
@@ -153,8 +153,8 @@ def _complete(store: Store, clips: int) -> str:
         return ""
     budgets = " and ".join(f"{budget:,}" for budget in COMPLETE_BUDGETS)
     return (
-        f"## Complete sets\n\nWithin {budgets} questions, those for the sufficient set they grow from included; two a "
-        "candidate. Verified both ways. `whole`: clips of which no proper subset was found.\n\n"
+        f"## Complete sets\n\nWithin {budgets} questions, with 3,000 those for the sufficient set they grow from "
+        "included; two a candidate. Verified both ways. `whole`: clips of which no proper subset was found.\n\n"
         + make_table(("model", "δ", "budget", "bins %", *SUMMARY, "whole", "s a clip"), rows)
     )
 
