@@ -29,7 +29,7 @@ from .questions import TOLERANCE, BudgetSpent, Certificate, Found, Property, Sea
 FIRST = 16  #: strongest bins asked alone
 ATTEMPTS = 5  #: at climbing
 CLIMB = 300  #: questions one attempt may ask
-CHUNKS = 8
+CHUNKS = 8  #: that a set is cut into where the budget cannot try each of its bins
 AGAIN = 80  #: questions another attempt may ask once a set was found
 
 
