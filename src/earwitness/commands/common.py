@@ -18,23 +18,47 @@ from ..study.progress import Bars, Lines, Quiet, Reporter
 from ..study.reopen import Reopened, reopen
 from ..study.store import Store
 
+FORMATS = ("md", "csv", "json")
+
+
+def check_style(style: str) -> str:
+    """A format's name.
+
+    Raises
+    ------
+    ConfigError
+        There is no such format.
+    """
+    if style not in FORMATS:
+        raise ConfigError(f"format {style!r}: use one of {', '.join(FORMATS)}")
+    return style
+
+
 StoreArgument = Annotated[Path, typer.Argument(metavar="STORE", help="The study's store.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 PickleOption = Annotated[bool, typer.Option("--allow-pickle", help="Read models from pickles, which can run code.")]
 RemoteOption = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with a model.")]
-FormatOption = Annotated[str, typer.Option("--format", help="md, csv or json.")]
+FormatOption = Annotated[str, typer.Option("--format", help="md, csv or json.", callback=check_style)]
+EpsilonOption = Annotated[float | None, typer.Option(help="Definition 4's ε; default: the study's.")]
 SeedOption = Annotated[int, typer.Option(help="Of everything drawn at random.")]
 OutOption = Annotated[Path | None, typer.Option(help="Folder for the tables as CSV, the figures and the signals.")]
-FORMATS = ("md", "csv", "json")
 
 
 @contextmanager
-def open_analysis(path: Path, device: str, quiet: bool) -> Iterator[tuple[Reopened, Reporter]]:
-    """A study's store, open for an analysis that adds to it, and the progress it is told."""
+def open_analysis(path: Path, out: Path | None, device: str, quiet: bool) -> Iterator[tuple[Reopened, Reporter]]:
+    """A study's store, open for an analysis that adds to it, and the progress it is told.
+
+    Raises
+    ------
+    ConfigError
+        There is no such store, or ``out`` cannot be written.
+    """
     with ExitStack() as stack:
         if not path.is_file():
             raise ConfigError(f"{path}: no such store; make one with: earwitness study run STUDY.toml")
+        if out is not None:
+            make_writable(out)
         reporter = make_reporter(quiet, stack)
         store = stack.enter_context(Store(path, write=True))
         yield reopen(store, device), reporter
@@ -79,19 +103,6 @@ def to_markdown(table: pl.DataFrame) -> str:
     rows = [[cell(value) for value in row] for row in table.rows()]
     lines = [table.columns, ["---"] * len(table.columns), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
-def check_style(style: str) -> str:
-    """A format's name.
-
-    Raises
-    ------
-    ConfigError
-        There is no such format.
-    """
-    if style not in FORMATS:
-        raise ConfigError(f"format {style!r}: use one of {', '.join(FORMATS)}")
-    return style
 
 
 def make_reporter(quiet: bool, stack: ExitStack) -> Reporter:

@@ -31,8 +31,6 @@ from .common import (
     QuietOption,
     SeedOption,
     StoreArgument,
-    check_style,
-    make_writable,
     open_analysis,
     show,
     write_tables,
@@ -63,12 +61,9 @@ def compose(
     With --out, the composites are written as 32-bit float WAV, composites.json says what they are made of, and
     flips.csv has the flips with their intervals and signal-to-noise ratios, and a figure shows them.
     """
-    check_style(style)
     settings = CompositionSettings(kind, lengths, draws, GreedySettings(exact, restarts, budget, seed))
     levels = (None, *level) if level else LEVELS
-    if out is not None:
-        make_writable(out)
-    with open_analysis(path, device, quiet) as (study, reporter):
+    with open_analysis(path, out, device, quiet) as (study, reporter):
         done = make_composites(study, settings, reporter) + cross(study, settings, levels, reporter)
         flips = flip_table(study, settings, levels)
         tables = {"composition": degree_table(study, settings), "flips by level": level_table(flips)}

@@ -9,14 +9,14 @@ import typer
 
 from ..study.export import EXPORTS, write_export
 from ..study.store import Store
-from .common import StoreArgument
+from .common import EpsilonOption, StoreArgument
 
 
 def export(
     path: StoreArgument,
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
     style: Annotated[str, typer.Option("--format", help=" or ".join(EXPORTS) + ".")] = "parquet",
-    epsilon: Annotated[float | None, typer.Option(help="Definition 4's ε; default: the study's.")] = None,
+    epsilon: EpsilonOption = None,
 ) -> None:
     """Every table of a study as a file: what was found, and what it was computed from."""
     with Store(path) as store:

@@ -15,8 +15,6 @@ from .common import (
     QuietOption,
     SeedOption,
     StoreArgument,
-    check_style,
-    make_writable,
     open_analysis,
     show,
     write_tables,
@@ -41,13 +39,10 @@ def fidelity(
 
     With --out, the transcripts are written too.
     """
-    check_style(style)
-    if out is not None:
-        make_writable(out)
     kinds = tuple(kind) if kind else DEFAULT_KINDS
-    listener = open_recogniser(recogniser, device, language or None) if recogniser else None
     name = f"{recogniser} ({language or 'any language'})" if recogniser else ""
-    with open_analysis(path, device, quiet) as (study, reporter):
+    with open_analysis(path, out, device, quiet) as (study, reporter):
+        listener = open_recogniser(recogniser, device, language or None) if recogniser else None
         done = measure_fidelity(study, listener, name, kinds, reporter, limit, seed)
         tables = {"fidelity": fidelity_table(study, name, kinds)}
         if out is not None and recogniser:

@@ -23,8 +23,6 @@ from .common import (
     QuietOption,
     SeedOption,
     StoreArgument,
-    check_style,
-    make_writable,
     open_analysis,
     show,
     write_tables,
@@ -54,14 +52,11 @@ def manipulate(
     For audits of one's own models. With --out, every flip is written as WAV and FLAC, and asked again from both, and
     a figure shows the robustness curve.
     """
-    check_style(style)
     settings = ManipulationSettings(
         tuple(part.strip() for part in actions.split(",") if part.strip()), _whole(counts), _real(snr), masking, gain,
         target, base, domain, not black_box, budget, seed,
     )  # fmt: skip
-    if out is not None:
-        make_writable(out)
-    with open_analysis(path, device, quiet) as (study, reporter):
+    with open_analysis(path, out, device, quiet) as (study, reporter):
         done = flip_answers(study, settings, reporter)
         tables = manipulation_tables(study, settings)
         if out is not None:

@@ -11,9 +11,8 @@ import typer
 from ..report import write_figures, write_report
 from ..study.store import Store
 from ..transfer import check_epsilon
-from .common import QuietOption, StoreArgument, make_reporter
+from .common import EpsilonOption, QuietOption, StoreArgument, make_reporter
 
-EpsilonOption = Annotated[float | None, typer.Option(help="Definition 4's ε; default: the study's.")]
 ClipOption = Annotated[list[str] | None, typer.Option(help="And of this clip: id, file name or path; repeatable.")]
 
 

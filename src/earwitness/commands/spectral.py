@@ -22,8 +22,6 @@ from .common import (
     OutOption,
     QuietOption,
     StoreArgument,
-    check_style,
-    make_writable,
     open_analysis,
     show,
     write_tables,
@@ -45,10 +43,7 @@ def spectral(
 
     With --out, the densities are written too, and figures of densities and entropies.
     """
-    check_style(style)
-    if out is not None:
-        make_writable(out)
-    with open_analysis(path, device, quiet) as (study, reporter):
+    with open_analysis(path, out, device, quiet) as (study, reporter):
         done = measure_spectra(study, window, reporter)
         tables = spectral_tables(study, window)
         if out is not None:

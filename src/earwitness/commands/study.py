@@ -19,12 +19,12 @@ from ..study.template import study_schema, study_template
 from ..tables import Options, make_tables
 from ..transfer import load_answers
 from .common import (
+    EpsilonOption,
     FormatOption,
     PickleOption,
     QuietOption,
     RemoteOption,
     StoreArgument,
-    check_style,
     make_reporter,
     print_tables,
     write_tables,
@@ -33,7 +33,6 @@ from .common import (
 study_app = typer.Typer(no_args_is_help=True, help="Studies: models x recordings x settings, resumable.")
 
 StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.")]
-EpsilonOption = Annotated[float | None, typer.Option(help="Definition 4's ε; default: the study's.")]
 
 
 @study_app.command(name="init")
@@ -111,7 +110,6 @@ def tables_command(
     out: Annotated[Path | None, typer.Option(help="Folder for the tables as CSV, in place of printing.")] = None,
 ) -> None:
     """Every table of the study, with intervals, tests and what chance would give."""
-    check_style(style)
     with Store(path) as store:
         chosen = epsilon if epsilon is not None else float(store.meta().get("epsilon", 0.5))
         options = Options(chosen, level, seed=seed, cluster=cluster, vacuous=not without_vacuous)
