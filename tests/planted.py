@@ -17,13 +17,15 @@ from torch import Tensor
 from earwitness.audio import Clip
 from earwitness.models import Model
 from earwitness.search.problem import Problem
-from earwitness.search.questions import Answer, BudgetSpent, Search
+from earwitness.search.questions import Answer, BudgetSpent, Search, Target
 from earwitness.spectrum import Mask, Spectrum
 
 T = TypeVar("T")
 Rule = Callable[[Mask], Mask]
 Band = tuple[int, int]
 
+#: rFFT bins of a planted clip, where a test does not say
+SIZE = 257
 LOW: Band = (58, 63)
 HIGH: Band = (200, 205)
 TOP: Band = (230, 233)
@@ -118,10 +120,15 @@ def make_clip(size: int, seed: int = 0, sample_rate: int = 16_000) -> Clip:
 
 
 def make_problem(
-    size: int = 257, *, delta: float = 0.5, count: int = 1, overlap: float = 0.0, seed: int = 0
+    size: int = SIZE, *, delta: float = 0.5, count: int = 1, overlap: float = 0.0, seed: int = 0
 ) -> Problem:
     """A problem over ``size`` rFFT bins, none of them without energy."""
     return Problem(Spectrum(make_clip(size)), delta, count, overlap, seed)
+
+
+def target_of(rule: Rule, delta: float = 0.5, size: int = SIZE) -> Target:
+    """What a search is to keep: the answer of an oracle to everything."""
+    return Target.of(Oracle(rule)(np.ones((1, size), dtype=bool))[0], delta)
 
 
 class PlantedModel(Model):
@@ -144,6 +151,12 @@ class PlantedModel(Model):
 def bins_of(*bands: Band) -> set[int]:
     """The bins of half-open intervals."""
     return {number for band in bands for number in range(*band)}
+
+
+def is_yes(rule: Rule, mask: Mask | None) -> bool:
+    """Whether a rule says yes to a mask."""
+    assert mask is not None
+    return bool(rule(mask[None])[0])
 
 
 def kept(mask: Mask | None) -> set[int]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from earwitness.errors import ConfigError
 from earwitness.models import Classifier
-from earwitness.search import Driver, Job, Outcome, Target
+from earwitness.search import Driver, Job, Outcome
 from earwitness.search.freqrex import Extraction, _first, _several, _Walk, extend, freqrex, make_grid, prefixes
 from earwitness.search.problem import Problem
 from earwitness.search.questions import Complete, Sufficient
@@ -26,10 +26,11 @@ from earwitness.search.responsibility import (
     rank_by,
     responsibility,
 )
-from earwitness.spectrum import Mask, Spectrum
+from earwitness.spectrum import Spectrum
 from planted import (
     HIGH,
     LOW,
+    SIZE,
     TOP,
     Oracle,
     PlantedModel,
@@ -39,16 +40,16 @@ from planted import (
     drive,
     either,
     has,
+    is_yes,
     kept,
     make_clip,
     make_problem,
     odd,
     or_exactly,
     or_silence,
+    target_of,
 )
 
-SIZE = 257
-EVERYTHING = np.ones((1, SIZE), dtype=bool)
 RULES: dict[str, Rule] = {
     "band": has(LOW),
     "redundant": either(LOW, HIGH),
@@ -56,10 +57,6 @@ RULES: dict[str, Rule] = {
     "exclusive-or": odd(LOW, HIGH, TOP),
     "silence": or_silence(has(LOW)),
 }
-
-
-def target_of(rule: Rule, delta: float = 0.5) -> Target:
-    return Target.of(Oracle(rule)(EVERYTHING)[0], delta)
 
 
 def map_of(rule: Rule, seed: int = 0, budget: int = 1500, **how: Any) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -76,11 +73,6 @@ def search_on(rule: Rule, budget: int = 3000, extraction: Extraction | None = No
     outcome, asked = drive(freqrex(make_problem(SIZE, **problem), extraction), Oracle(rule), budget)
     assert asked <= budget
     return outcome
-
-
-def is_yes(rule: Rule, mask: Mask | None) -> bool:
-    assert mask is not None
-    return bool(rule(mask[None])[0])
 
 
 # --- responsibility
@@ -113,7 +105,7 @@ def test_one_cut_gives_the_published_values() -> None:
     # parts of one bin each: what passes is known for every combination
     rule: Rule = lambda masks: (masks[:, 0] & masks[:, 1]) | masks[:, 3]  # noqa: E731
     problem = make_problem(4)
-    target = Target.of(Oracle(rule)(np.ones((1, 4), dtype=bool))[0], 0.5)
+    target = target_of(rule, size=4)
     once = Refinement(iterations=1, spread=0.0)
     found, asked = drive(responsibility(problem, target, refinement=once), Oracle(rule), 100)
     assert found.tolist() == [0.5, 0.5, 0.0, 1.0]
@@ -122,7 +114,7 @@ def test_one_cut_gives_the_published_values() -> None:
 
 def test_when_all_parts_are_needed_they_share_responsibility() -> None:
     problem, rule = make_problem(4), has((0, 4))
-    target = Target.of(Oracle(rule)(np.ones((1, 4), dtype=bool))[0], 0.5)
+    target = target_of(rule, size=4)
     found, _ = drive(responsibility(problem, target, refinement=Refinement(iterations=1, spread=0)), Oracle(rule), 100)
     assert found.tolist() == [0.25] * 4
 
@@ -166,7 +158,7 @@ def test_any_size_and_budget_gives_a_map(size: int, parts: int, budget: int, see
     size = max(size, 2)
     rule: Rule = lambda masks: masks[:, size // 2]  # noqa: E731
     problem = make_problem(size, seed=seed)
-    target = Target.of(Oracle(rule)(np.ones((1, size), dtype=bool))[0], 0.5)
+    target = target_of(rule, size=size)
     refinement = Refinement(parts=parts, spread=0, iterations=20)
     found, asked = drive(responsibility(problem, target, refinement=refinement), Oracle(rule), budget)
     assert asked <= budget
@@ -262,7 +254,7 @@ def test_sets_are_what_they_say(name: str) -> None:
         assert kept(kept_set.mask) <= kept(found.mask)
     assert {found.certificate.kind for found in (kept_set, whole, one)} == {"none"}
     assert outcome.responsibility is not None
-    assert outcome.original.tolist() == Oracle(rule)(EVERYTHING)[0].tolist()
+    assert outcome.original.tolist() == Oracle(rule)(np.ones((1, SIZE), dtype=bool))[0].tolist()
 
 
 def test_a_band_is_found_with_little_else() -> None:

@@ -23,6 +23,7 @@ from earwitness.spectrum import Mask, Spectrum, from_runs
 from planted import (
     HIGH,
     LOW,
+    SIZE,
     TOP,
     Oracle,
     PlantedModel,
@@ -32,12 +33,14 @@ from planted import (
     drive,
     either,
     has,
+    is_yes,
     kept,
     make_clip,
     make_problem,
     odd,
     or_exactly,
     or_silence,
+    target_of,
 )
 
 BUDGET = 3000
@@ -123,10 +126,10 @@ def test_a_noisy_model_is_solved_at_eight_repetitions() -> None:
             self._oracle = Oracle(has(LOW), noise=1.5, seed=7)
 
     chosen = SearchSettings(delta=0.5, budget=20_000, repeats=8)
-    explanation = explain(make_clip(257), Classifier(Noisy()), chosen)
+    explanation = explain(make_clip(SIZE), Classifier(Noisy()), chosen)
     part = explanation.sufficient[0]
     assert isinstance(part, Subset)
-    assert kept(from_runs(part.runs, 257)) == bins_of(LOW)
+    assert kept(from_runs(part.runs, SIZE)) == bins_of(LOW)
 
 
 def test_a_spurious_pass_is_a_set_like_any_other_and_certified() -> None:
@@ -141,10 +144,8 @@ def test_every_certificate_survives_an_independent_check(seed: int, count: int, 
     rng = np.random.default_rng(seed)
     bands = [(int(a), int(a) + int(rng.integers(1, 4))) for a in rng.choice(40, count, replace=False) * 6]
     rule = {"all": both(*bands), "any": either(*bands), "odd": odd(*bands)}[how]
-    problem = make_problem(delta=0.9, seed=seed)
-    oracle = Oracle(rule)
-    target = Target.of(oracle(problem.everything[None])[0], 0.9)
-    outcome, _ = drive(minimal(problem), oracle, BUDGET)
+    oracle, target = Oracle(rule), target_of(rule, 0.9)
+    outcome, _ = seek(rule, seed=seed)
     for found, _ in outcome.sufficient:
         if found.mask is None:
             continue
@@ -168,7 +169,7 @@ def test_any_budget_is_kept_and_ends_with_a_verified_set(budget: int) -> None:
     assert asked <= budget
     mask = outcome.sufficient[0][0].mask
     if mask is not None:
-        assert both(LOW, HIGH)(mask[None])[0]
+        assert is_yes(both(LOW, HIGH), mask)
         whole = outcome.complete[0].mask
         assert whole is not None
         assert mask.sum() <= whole.sum()  # what is complete is sufficient
@@ -179,7 +180,7 @@ def test_any_budget_is_kept_and_ends_with_a_verified_set(budget: int) -> None:
 @pytest.mark.parametrize("batch", [1, 7, 64])
 def test_batch_size_and_company_never_change_a_result(batch: int) -> None:
     driver = Driver(Classifier(PlantedModel(both(LOW, HIGH))), batch=batch)
-    clips = [make_clip(257, seed) for seed in range(5)]
+    clips = [make_clip(SIZE, seed) for seed in range(5)]
     together = {
         job.spectrum.clip.sha256: finish(job, driver, SearchSettings())
         for job in driver.run(make_job(clip, SearchSettings()) for clip in clips)
@@ -193,10 +194,10 @@ def test_batch_size_and_company_never_change_a_result(batch: int) -> None:
 
 def test_the_driver_asks_nothing_twice_and_counts_what_it_asks() -> None:
     model = PlantedModel(has(LOW))
-    spectrum = Spectrum(make_clip(257))
+    spectrum = Spectrum(make_clip(SIZE))
 
     def twice() -> Search[int]:
-        masks = np.zeros((3, 257), bool)
+        masks = np.zeros((3, SIZE), bool)
         masks[1, 3] = True  # rows 0 and 2 are the same
         first = yield masks
         second = yield masks[[2, 1]]
@@ -218,7 +219,7 @@ def test_clips_of_unequal_length_never_share_a_batch() -> None:
 
     model.logits = watched  # type: ignore[method-assign]
     driver = Driver(Classifier(model), batch=16)
-    jobs = [make_job(make_clip(size), SearchSettings(budget=100)) for size in (257, 301, 257)]
+    jobs = [make_job(make_clip(size), SearchSettings(budget=100)) for size in (SIZE, 301, SIZE)]
     assert len(list(driver.run(jobs))) == 3
     assert set(seen) == {512, 600}
 
@@ -230,7 +231,7 @@ def test_a_model_that_breaks_on_one_clip_leaves_the_others_alone() -> None:
                 raise RuntimeError("too loud")
             return super().logits(waveforms)
 
-    clips = [make_clip(257, seed) for seed in range(3)]
+    clips = [make_clip(SIZE, seed) for seed in range(3)]
     loud = type(clips[1])(clips[1].samples * 1e6, 16_000)
     driver = Driver(Classifier(Breaks(has(LOW))), batch=64)
     done = list(driver.run(make_job(clip, SearchSettings(budget=300)) for clip in (clips[0], loud, clips[2])))
@@ -291,9 +292,9 @@ def test_overlap_is_of_the_smaller_set() -> None:
 
 def test_a_missing_subset_is_null_with_its_reason() -> None:
     always = Classifier(PlantedModel(lambda masks: np.ones(len(masks), bool)))
-    written = explain(make_clip(257), always, SearchSettings(budget=300, count=2)).to_json()
+    written = explain(make_clip(SIZE), always, SearchSettings(budget=300, count=2)).to_json()
     assert written["subsets"]["inverse"] is None
-    assert written["subsets"]["complete"]["size"] == 257
+    assert written["subsets"]["complete"]["size"] == SIZE
     assert written["why"]["inverse"] == "the complete set is the whole clip"
     assert "silence" in written["why"]["sufficient"]
 
@@ -310,11 +311,11 @@ def test_several_sets_keep_to_the_overlap(bound: float) -> None:
 @pytest.mark.parametrize("domain", ["mel:24", "octave:3", "stft:64:16"])
 def test_the_search_runs_on_every_domain(domain: str) -> None:
     chosen = SearchSettings(domain=domain, budget=1500)
-    explanation = explain(make_clip(257), Classifier(PlantedModel(has(LOW))), chosen)
+    explanation = explain(make_clip(SIZE), Classifier(PlantedModel(has(LOW))), chosen)
     part = explanation.sufficient[0]
     assert isinstance(part, Subset)
     if domain != "stft:64:16":
-        bins = Spectrum(make_clip(257), chosen.variables).to_bins(from_runs(part.runs, explanation.spectrum.size))
+        bins = Spectrum(make_clip(SIZE), chosen.variables).to_bins(from_runs(part.runs, explanation.spectrum.size))
         assert bins_of(LOW) <= kept(bins)
     assert part.size < explanation.spectrum.size
 
