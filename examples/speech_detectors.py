@@ -6,10 +6,10 @@
     earwitness models check python:examples/speech_detectors.py:silero python:examples/speech_detectors.py:pulsevad
     earwitness explain speech.wav --model python:examples/speech_detectors.py:silero
 
-Each is a class with ``labels``, ``sample_rate`` and ``__call__``, and a factory without parameters that a spec names.
-A detector answers for windows; a clip's probability of speech is the mean over its windows, so the question asked is
-"how much of this clip is speech". Both networks are ONNX files inside the packages, which are not imported: one would
-set PyTorch's number of threads for the whole process, the other needs torchaudio.
+Each has ``labels``, ``sample_rate`` and ``__call__``, and a factory without parameters that a spec names. A detector
+answers for windows; a clip's probability of speech is the mean over its windows, so the question asked is "how much
+of this clip is speech". Both networks are ONNX files inside the packages, which are not imported: one would set
+PyTorch's number of threads for the whole process, the other needs torchaudio.
 """
 
 from __future__ import annotations
@@ -24,11 +24,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-LABELS = ("speech", "non-speech")
 
-
-class Silero:
-    """Silero VAD: a recurrent network that reads 32 ms windows one after the other.
+class Detector:
+    """What both have: a clip's probability of speech is the mean over its windows.
 
     Attributes
     ----------
@@ -38,20 +36,31 @@ class Silero:
     fingerprint : str
     """
 
-    labels, sample_rate = LABELS, 16_000
+    labels, sample_rate = ("speech", "non-speech"), 16_000
+    fingerprint: str
+
+    def __call__(self, waveforms: Tensor) -> Tensor:
+        """Float32 [B, N] → probabilities [B, 2]."""
+        probability = self.hear(waveforms.cpu()).mean(dim=1)
+        return torch.stack([probability, 1 - probability], dim=1)
+
+    def hear(self, waveforms: Tensor) -> Tensor:
+        """Float32 [B, N] → probabilities of speech in each window, [B, windows]."""
+        raise NotImplementedError
+
+
+class Silero(Detector):
+    """Silero VAD: a recurrent network that reads 32 ms windows one after the other."""
+
     WINDOW, CONTEXT = 512, 64  # samples; each window is heard after the end of the one before it
 
     def __init__(self) -> None:
         file = packaged("silero_vad", "data/silero_vad.onnx")
         self._session, self.fingerprint = open_session(file), fingerprint(file)
 
-    def __call__(self, waveforms: Tensor) -> Tensor:
-        """Float32 [B, N] → probabilities [B, 2]."""
-        count = max(1, -(-waveforms.shape[1] // self.WINDOW))
-        missing = count * self.WINDOW - waveforms.shape[1]
-        windows = functional.pad(waveforms.cpu(), (self.CONTEXT, missing)).unfold(
-            1, self.CONTEXT + self.WINDOW, self.WINDOW
-        )
+    def hear(self, waveforms: Tensor) -> Tensor:
+        """Float32 [B, N] → probabilities of speech in each window, [B, windows]."""
+        windows = in_windows(waveforms, self.WINDOW, self.CONTEXT)
         state = np.zeros((2, len(waveforms), 128), dtype=np.float32)
         rate = np.array(self.sample_rate, dtype=np.int64)
         speech = []
@@ -59,24 +68,15 @@ class Silero:
             given = {"input": window.contiguous().numpy(), "state": state, "sr": rate}
             answer, state = self._session.run(None, given)
             speech.append(torch.from_numpy(answer))
-        probability = torch.cat(speech, dim=1).mean(dim=1)
-        return torch.stack([probability, 1 - probability], dim=1)
+        return torch.cat(speech, dim=1)
 
 
-class PulseVAD:
+class PulseVAD(Detector):
     """PulseVAD 2.1k: a convolutional network over the log-mel spectrum of 200 ms.
 
     The package computes that spectrum in NumPy, one window at a time; this is the same, batched.
-
-    Attributes
-    ----------
-    labels : tuple of str
-    sample_rate : int
-        In Hz.
-    fingerprint : str
     """
 
-    labels, sample_rate = LABELS, 16_000
     WINDOW = 3_200  # samples
 
     def __init__(self) -> None:
@@ -84,13 +84,11 @@ class PulseVAD:
         self._session, self.fingerprint = open_session(file), fingerprint(file, filters)
         self._filters = torch.from_numpy(np.load(filters).astype(np.float32))  # [257, 64]
 
-    def __call__(self, waveforms: Tensor) -> Tensor:
-        """Float32 [B, N] → probabilities [B, 2]."""
-        count = max(1, -(-waveforms.shape[1] // self.WINDOW))
-        windows = functional.pad(waveforms.cpu(), (0, count * self.WINDOW - waveforms.shape[1]))
+    def hear(self, waveforms: Tensor) -> Tensor:
+        """Float32 [B, N] → probabilities of speech in each window, [B, windows]."""
+        windows = in_windows(waveforms, self.WINDOW)
         (logits,) = self._session.run(None, {"log_mel": self.features(windows.reshape(-1, self.WINDOW)).numpy()})
-        speech = torch.from_numpy(logits).softmax(dim=1)[:, 1].reshape(-1, count).mean(dim=1)
-        return torch.stack([speech, 1 - speech], dim=1)
+        return torch.from_numpy(logits).softmax(dim=1)[:, 1].reshape(windows.shape[:2])
 
     def features(self, windows: Tensor) -> Tensor:
         """Float32 [W, 3200] → log-mel spectra, float32 [W, 64, 21], each band with mean 0 and variance 1."""
@@ -111,6 +109,15 @@ def silero() -> Silero:
 def pulsevad() -> PulseVAD:
     """For the spec ``python:examples/speech_detectors.py:pulsevad``."""
     return PulseVAD()
+
+
+def in_windows(waveforms: Tensor, length: int, context: int = 0) -> Tensor:
+    """Float32 [B, N] → [B, windows, context + length]: windows side by side, each after the end of the one before it.
+
+    What is missing of the last window, and before the first, is silence.
+    """
+    missing = -waveforms.shape[1] % length if waveforms.shape[1] else length
+    return functional.pad(waveforms, (context, missing)).unfold(1, context + length, length)
 
 
 def standardise(values: Tensor) -> Tensor:
