@@ -38,24 +38,14 @@ def write_figures(
 ) -> list[Path]:
     """Write the figures of a study as SVG and PNG.
 
+    Parameters and errors are :func:`earwitness.report.write_report`'s, but for these.
+
     Parameters
     ----------
-    store : Store
     out : str or Path
         Folder; made if it is missing.
-    epsilon : float
-        ε of Definition 4.
     clips : int
-        Spectra of so many clips, the first ones.
-    asked : sequence of str
-        And of these: ids, file names or paths.
-
-    Raises
-    ------
-    ConfigError
-        ``out`` cannot be written, ``epsilon`` is out of range, or a clip asked for is not in the study.
-    StoreError
-        The store holds no study yet.
+        Spectra of so many clips, the first ones, besides those asked for.
     """
     folder = Path(out)
     data = load_study(store, epsilon)
