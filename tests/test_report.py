@@ -354,7 +354,7 @@ def test_sections_hold_finite_numbers_only() -> None:
         Estimates("e", (("m", 0.5, None, float("inf")),)),
         Curves("c", "Hz", "dB", (("m", (1.0, 2.0), (3.0, float("nan"))),)),
     )
-    found = section_json(Section("s", "S", "", blocks))
+    found = section_json(Section("s", "S", "", blocks), Inline())
     assert found["blocks"][0]["rows"] == [["x", None]]
     assert found["blocks"][1]["rows"] == [["m", 0.5, None, None]]
     assert found["blocks"][2]["curves"] == [["m", [1.0, 2.0], [3.0, None]]]

@@ -6,17 +6,27 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
+import soundfile
 
 from earwitness.cli import main
 from earwitness.errors import StoreError
 from earwitness.report import write_figures, write_report
 from earwitness.report.data import load_study
 from earwitness.report.figures import draw_figures
-from earwitness.report.sections import Curves, Estimates, Section, Table, make_sections
+from earwitness.report.sections import Curves, Estimates, Section, Signal, Sounds, Table, make_sections, section_json
+from earwitness.report.sections.blocks import INLINE
 from earwitness.report.sections.composition import flip_curves
-from earwitness.study.analyses.composition import CompositionSettings, cross, degree_table, make_composites
+from earwitness.report.sounds import PEAK, Folder, Inline
+from earwitness.study.analyses.composition import (
+    CompositionSettings,
+    cross,
+    degree_table,
+    make_composites,
+    read_composites,
+)
 from earwitness.study.analyses.fidelity import measure_fidelity
 from earwitness.study.analyses.manipulation import ManipulationSettings, flip_answers, robustness_table
 from earwitness.study.analyses.spectral import measure_spectra
@@ -120,6 +130,85 @@ def test_every_block_is_drawn_and_accessible(planted: Path, browser: Any, tmp_pa
         assert page.locator("section.block > div > .scroll table").count() == len(tables)
         assert opened.faults() == [], name
     opened.close()
+
+
+def test_composites_play(planted: Path, browser: Any, tmp_path: Path) -> None:
+    """Every composite that is not silence has a sound, which is the composite, as long and of a common loudness."""
+    with Store(planted) as store:
+        opened = Window(browser, write_report(store, tmp_path))
+        study = reopen(store)
+        loud = [composite for composite in read_composites(study, COMPOSITES) if not composite.silent]
+        models = study.models["model"].to_list()
+        composites = read_composites(study, COMPOSITES)
+    assert loud
+    (sounds,) = (part for part in sections_of(planted)["composition"].blocks if isinstance(part, Sounds))
+    assert [(models[signal.model], signal.name) for signal in sounds.signals] == [
+        (c.model, c.label) for c in composites
+    ]
+    files = sorted((tmp_path / "audio").glob("section-composition-*.wav"))
+    assert len(files) == len(loud)
+    written = {path.stem.rpartition("-")[2]: soundfile.read(path) for path in files}
+    for number, (samples, rate) in written.items():
+        composite = composites[int(number)]
+        assert (samples.shape, rate) == (composite.signal.shape, study.sample_rate)
+        np.testing.assert_allclose(samples, composite.signal / np.abs(composite.signal).max() * PEAK, atol=1e-4)
+
+    page = opened.go("#/section/composition")
+    assert page.locator(".transport").count() == 1
+    assert all(spec not in page.text_content("main") for spec in study.models["spec"])  # models go by their names here
+    audio, at = "document.querySelectorAll('audio')", 0
+    for tab in page.locator("main .models button").all():
+        tab.click()
+        for choice in page.locator(".sound input").all():
+            choice.check()
+            if choice.get_attribute("value") not in written:
+                assert page.locator("#play").is_disabled()
+                assert "silence: nothing to play" in page.text_content(".transport")
+                continue
+            page.click("#play")
+            opened.until(f"{audio}.length > {at} && {audio}[{at}].currentTime > 0")
+            assert page.evaluate(f"{audio}[{at}].error") is None
+            assert page.evaluate(f"{audio}[{at}].duration") == pytest.approx(
+                len(composites[0].signal) / study.sample_rate
+            )
+            opened.until(f"{audio}[{at}].paused")  # it has played to its end
+            at += 1
+    assert at == len(loud)
+    page.check("#equal")
+    assert "LUFS" in page.text_content(".transport")
+    page.locator("h1").click()
+    page.keyboard.press(" ")  # plays, until one goes elsewhere
+    page.evaluate("window.heard = [...document.querySelectorAll('audio')]")
+    opened.until("heard.some((audio) => !audio.paused)")
+    page.goto(opened.address + "#/clips")
+    opened.until("document.querySelector('h1').textContent === 'Clips'")
+    assert page.evaluate("heard.every((audio) => audio.paused && !audio.hasAttribute('src'))")
+    opened.close()
+
+
+def test_sounds_of_unequal_length_and_none(tmp_path: Path) -> None:
+    times = np.arange(8000) / 8000
+    tone = (0.2 * np.sin(2 * np.pi * 440 * times)).astype(np.float32)
+    signals = (
+        Signal(0, "long", "", tone, ((440.0, 440.0),)), Signal(0, "short", "", tone[:4000] * 0.1),
+        Signal(1, "none", "", tone * 0),
+    )  # fmt: skip
+    section = Section("s", "S", "", (Sounds("Sounds", signals, 8000),))
+    (found,) = section_json(section, Folder(tmp_path))["blocks"]
+    assert [sound["seconds"] for sound in found["sounds"].values()] == [1, 0.5]
+    assert [sound["level"] for sound in found["sounds"].values()] == pytest.approx([1, 0.1])
+    heard = [sound["loudness"] + 20 * np.log10(sound["equal"]) for sound in found["sounds"].values()]
+    assert heard[0] == pytest.approx(heard[1])
+    assert [signal["intervals"] for signal in found["signals"]] == [1, None, None]
+    assert [signal["levels"] is None for signal in found["signals"]] == [False, False, True]
+    assert sorted(path.name for path in (tmp_path / "audio").iterdir()) == ["section-s-0.wav", "section-s-1.wav"]
+
+
+def test_a_page_of_one_file_holds_some_sounds_and_says_so() -> None:
+    signals = (Signal(0, "tone", "", np.ones(100, dtype=np.float32)),) * (INLINE + 3)
+    (found,) = section_json(Section("s", "S", "", (Sounds("Sounds", signals, 8000),)), Inline())["blocks"]
+    assert (len(found["sounds"]), len(found["signals"])) == (INLINE, INLINE + 3)
+    assert f"the first {INLINE} sounds" in found["note"]
 
 
 def test_chance_is_that_of_the_same_kind_of_set(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def write_report(
             progress(done, len(rows))
     sections = make_sections(store, data)
     for section in sections:
-        chunks.put(f"section-{section.id}", section_json(section))
+        chunks.put(f"section-{section.id}", section_json(section, keeper))
     for kind, signals in data.signals.items():
         chunks.put(f"kind-{kind}", _kind_json(signals))
     study = _study_json(data, rows, listener)
@@ -107,7 +107,7 @@ def write_report(
         os.replace(temporary, page)
         if isinstance(chunks, Scripts) and isinstance(keeper, Folder):
             _sweep(folder / "data", r"[a-z0-9_-]+\.js", chunks.written)
-            _sweep(folder / "audio", r"(clip|set)-\d+\.(flac|wav)", keeper.written)
+            _sweep(folder / "audio", r"(clip|set|section-[a-z-]+)-\d+\.(flac|wav)", keeper.written)
     except OSError as error:
         raise ConfigError(f"{out}: cannot be written ({error}); choose another --out") from error
     return page

@@ -1,7 +1,7 @@
 """The sounds of the page: 16-bit FLAC (short ones: WAV) that any browser plays, named by numbers alone.
 
 Every file is scaled to the same peak, -1 dBFS, so that a quiet signal keeps its resolution. The page turns each one
-down: to its level beside the loudest signal of its clip, or, on request, to equal loudness (ITU-R BS.1770).
+down: to its level beside the loudest that it is played with, or, on request, to equal loudness (ITU-R BS.1770).
 """
 
 from __future__ import annotations
@@ -44,13 +44,16 @@ class Sound:
         Largest sample of the signal as it is.
     loudness : float or None
         Of the file, in LUFS; ``None`` where it is too quiet to have one.
+    seconds : float
     level, equal : float
-        Volumes (more than 0, at most 1) that give it its level beside the others of its clip, and equal loudness.
+        Volumes (more than 0, at most 1) that give it its level beside the others it is played with, and equal
+        loudness.
     """
 
     source: str
     peak: float
     loudness: float | None
+    seconds: float
     level: float = 1.0
     equal: float = 1.0
 
@@ -107,7 +110,8 @@ def make_sound(keeper: Folder | Inline, name: str, samples: NDArray[np.float32],
     scaled = samples.astype(np.float64) * (PEAK / peak)
     memory, kind = io.BytesIO(), "WAV" if samples.size < SHORT else "FLAC"
     soundfile.write(memory, scaled, sample_rate, subtype="PCM_16", format=kind)
-    return Sound(keeper.keep(f"{name}.{kind.lower()}", memory.getvalue()), peak, loudness(scaled, sample_rate))
+    source = keeper.keep(f"{name}.{kind.lower()}", memory.getvalue())
+    return Sound(source, peak, loudness(scaled, sample_rate), samples.size / sample_rate)
 
 
 def loudness(samples: NDArray[np.float64], sample_rate: int) -> float | None:
@@ -126,7 +130,7 @@ def loudness(samples: NDArray[np.float64], sample_rate: int) -> float | None:
 
 
 def level_sounds(sounds: dict[str, Sound]) -> dict[str, Sound]:
-    """Set the volumes of the sounds of one clip beside each other."""
+    """Set the volumes of sounds of one transport beside each other."""
     loudest = max((sound.peak for sound in sounds.values()), default=1.0)
     known = [sound.loudness for sound in sounds.values() if sound.loudness is not None]
     goal = max(min(known, default=QUIETEST), QUIETEST)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ...errors import EarwitnessError
 from ...study.store import Store
 from ..data import StudyData
-from .blocks import Block, Curves, Estimates, Section, Table, section_json
+from .blocks import Block, Curves, Estimates, Section, Signal, Sounds, Table, section_json
 from .certainty import certainty
 from .chance import chance
 from .composition import composition
@@ -41,4 +41,6 @@ def _try(make: Make, store: Store, data: StudyData) -> Section | None:
         return Section(name, name.capitalize(), f"This section could not be made: {error}", ())
 
 
-__all__ = ["SECTIONS", "Block", "Curves", "Estimates", "Section", "Table", "make_sections", "section_json"]
+__all__ = [
+    "SECTIONS", "Block", "Curves", "Estimates", "Section", "Signal", "Sounds", "Table", "make_sections", "section_json",
+]  # fmt: skip

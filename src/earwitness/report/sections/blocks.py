@@ -7,7 +7,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+
+from ...audio import Clip
+from ...spectrum import Spectrum
+from ..chunks import encode
+from ..sounds import Folder, Inline, level_sounds, make_sound
+from ..spectra import ClipSpectrum
+
+#: how many sounds of a block a page of one file holds
+INLINE = 20
+#: the most intervals of frequencies that are listed of a signal
+LISTED = 12
 
 
 @dataclass(frozen=True)
@@ -80,7 +93,48 @@ class Curves:
     kind: str = field(default="curves", init=False)
 
 
-Block = Table | Estimates | Curves
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """A signal to be heard.
+
+    Attributes
+    ----------
+    model : int
+        Row of the model whose it is.
+    name, facts : str
+    samples : float32 [N]
+    hertz : tuple of (float, float), or None
+        The intervals of frequencies it is made of; ``None`` where it is not made of intervals.
+    """
+
+    model: int
+    name: str
+    facts: str
+    samples: NDArray[np.float32]
+    hertz: tuple[tuple[float, float], ...] | None = None
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """Signals with one transport, model by model, each with its spectrum.
+
+    Attributes
+    ----------
+    title : str
+    signals : tuple of Signal
+    sample_rate : int
+        Hz.
+    note : str
+    """
+
+    title: str
+    signals: tuple[Signal, ...]
+    sample_rate: int
+    note: str = ""
+    kind: str = field(default="sounds", init=False)
+
+
+Block = Table | Estimates | Curves | Sounds
 
 
 @dataclass(frozen=True)
@@ -101,9 +155,34 @@ class Section:
     blocks: Sequence[Block]
 
 
-def section_json(section: Section) -> dict[str, Any]:
-    """A section as what the page reads; what is no number is ``None``."""
-    return _finite(asdict(section))  # type: ignore[no-any-return]
+def section_json(section: Section, keeper: Folder | Inline) -> dict[str, Any]:
+    """A section as what the page reads; what is no number is ``None``, and sounds go to ``keeper``."""
+    blocks = [
+        _sounds_json(block, f"section-{section.id}", keeper) if isinstance(block, Sounds) else asdict(block)
+        for block in section.blocks
+    ]
+    return _finite({"id": section.id, "title": section.title, "intro": section.intro, "blocks": blocks})  # type: ignore[no-any-return]
+
+
+def _sounds_json(block: Sounds, stem: str, keeper: Folder | Inline) -> dict[str, Any]:
+    rate, most = block.sample_rate, INLINE if isinstance(keeper, Inline) else len(block.signals)
+    signals, made = [], {}
+    for number, signal in enumerate(block.signals):
+        sound = make_sound(keeper, f"{stem}-{number}", signal.samples, rate) if number < most else None
+        if sound is not None:
+            made[str(number)] = sound
+        hertz = None if signal.hertz is None else [[round(end, 2) for end in ends] for ends in signal.hertz]
+        levels = ClipSpectrum(Spectrum(Clip(signal.samples, rate))).whole.level
+        signals.append({
+            "model": signal.model, "name": signal.name, "facts": signal.facts,
+            "seconds": signal.samples.size / rate, "hertz": hertz and hertz[:LISTED], "intervals": hertz and len(hertz),
+            "levels": encode(np.where(levels > 0, levels, 255), "u1") if signal.samples.any() else None,
+        })  # fmt: skip
+    left = "" if most >= len(signals) else f" A page of one file holds the first {most} sounds; a folder, all of them."
+    return {
+        "kind": block.kind, "title": block.title, "note": block.note + left, "nyquist": rate / 2, "signals": signals,
+        "sounds": {number: asdict(sound) for number, sound in level_sounds(made).items()},
+    }  # fmt: skip
 
 
 def _finite(value: Any) -> Any:

@@ -8,19 +8,23 @@ from typing import Any
 import polars as pl
 
 from ...composition import GreedySettings
+from ...spectrum import to_runs
 from ...study.analyses.composition import (
     ANALYSIS,
     CROSSING,
     LEVELS,
+    Composite,
     CompositionSettings,
     degree_table,
     flip_table,
     level_table,
+    read_composites,
+    read_compositions,
 )
-from ...study.reopen import reopen
+from ...study.reopen import Reopened, reopen
 from ...study.store import Store
 from ..data import StudyData
-from .blocks import Block, Curves, Estimates, Section, Table
+from .blocks import Block, Curves, Estimates, Section, Signal, Sounds, Table
 
 
 def composition(store: Store, data: StudyData) -> Section | None:
@@ -38,6 +42,7 @@ def composition(store: Store, data: StudyData) -> Section | None:
     )  # fmt: skip
     blocks: list[Block] = [
         Estimates("Degree of compositionality", rows, "share of the signals in the composite", note="Wilson, 95 %."),
+        *hear_composites(study, settings, data),
         Table.of("Composites and their nulls", degrees),
     ]
     crossing = store.last_options(data.key, CROSSING)
@@ -63,6 +68,27 @@ def _settings(options: Mapping[str, Any]) -> CompositionSettings:
     return CompositionSettings(
         **{name: options[name] for name in names if name in options}, greedy=GreedySettings(**options.get("greedy", {}))
     )
+
+
+def hear_composites(study: Reopened, settings: CompositionSettings, data: StudyData) -> list[Sounds]:
+    """The composites as sounds; none where no class has one."""
+    place = {model.id: row for row, model in enumerate(data.models)}
+    rows = {(row["model"], row["label"]): row for row in read_compositions(study, settings).iter_rows(named=True)}
+    signals = tuple(
+        _signal(composite, place[composite.model], rows[composite.model, composite.label], study.sample_rate)
+        for composite in read_composites(study, settings) if composite.model in place
+    )  # fmt: skip
+    note = "Each is the mean of the signals in it; its spectrum is shown over 72 dB, on the mel scale."
+    return [Sounds("Hear the composites", signals, study.sample_rate, note)] if signals else []
+
+
+def _signal(composite: Composite, model: int, row: Mapping[str, Any], sample_rate: int) -> Signal:
+    facts = f"{row['size']} of {row['signals']} signals, confidence {row['confidence']:.2f}"
+    hertz = None
+    if composite.bins is not None:
+        step = sample_rate / len(composite.signal)
+        hertz = tuple((start * step, (stop - 1) * step) for start, stop in to_runs(composite.bins))
+    return Signal(model, composite.label, facts, composite.signal, hertz)
 
 
 def flip_curves(flips: pl.DataFrame) -> Curves:

@@ -1,12 +1,14 @@
-// What sections are made of: tables, estimates with intervals, curves. Each drawing has its numbers as a table.
+// What sections are made of: tables, estimates with intervals, curves, sounds. Each drawing has its numbers as a table.
 const isNumber = (column, rows) => rows.some((row) => typeof row[column] === "number") && rows.every((row) => row[column] === null || typeof row[column] === "number");
+// models by the names they have on this page; the overview says which is which
+const shortly = (value) => (typeof value === "string" ? study.bySpec.reduce((text, model) => text.replaceAll(model.spec, model.name), value) : any(value));
 const tableBlock = (block, size = 50) => {
   let page = 0;
   const numbers = block.columns.map((_, column) => isNumber(column, block.rows));
   const [box, draw] = slot("div", null, () => [
     tableOf(block.title, block.columns.map((name, column) => h("th", { scope: "col", class: numbers[column] ? "n" : null }, name.replaceAll("_", " "))),
       block.rows.slice(page * size, page * size + size).map((row) => h("tr", null, row.map((value, column) =>
-        column === 0 ? h("th", { scope: "row", class: numbers[0] ? "n" : "text" }, any(value)) : h("td", { class: numbers[column] ? "n" : "text" }, any(value)))))),
+        column === 0 ? h("th", { scope: "row", class: numbers[0] ? "n" : "text" }, shortly(value)) : h("td", { class: numbers[column] ? "n" : "text" }, shortly(value)))))),
     pager(block.rows.length, page, size, (to) => { page = to; draw(); }, "Pages of " + block.title),
   ]);
   draw();
@@ -31,7 +33,7 @@ const estimatesBlock = (block) => {
   const pad = (high - low) * 0.04 || 0.5;
   if (!(low === 0 && high === 1)) { low -= pad; high += pad; }
   const x = (value) => (100 * (value - low)) / (high - low) + "%";
-  const dot = ([name, value, from, to]) => h("li", null, h("span", { class: "text" }, name),
+  const dot = ([name, value, from, to]) => h("li", null, h("span", { class: "text" }, shortly(name)),
     h("span", { class: "track", "aria-hidden": "true" }, block.reference === null ? null : h("i", { class: "reference", vars: { x: x(block.reference) } }),
       from === null ? null : h("i", { class: "whisker", vars: { x: x(from), w: (100 * (to - from)) / (high - low) + "%" } }), h("i", { class: "dot", vars: { x: x(value) } })),
     h("span", { class: "n" }, any(value), from === null ? null : h("span", { class: "soft" }, ` ${any(from)} to ${any(to)}`)));
@@ -54,7 +56,7 @@ const curvesBlock = (block) => {
   const path = ([, x, y]) => x.map((at, i) => (y[i] === null ? "" : `${i && y[i - 1] !== null ? "L" : "M"}${px(at).toFixed(1)} ${py(y[i]).toFixed(1)}`)).join("");
   const pick = (k) => ({ class: "curve c" + (k % 8), "stroke-dasharray": DASHES[Math.floor(k / 8) % 8] || (k % 2 ? "7 3" : null) });
   return [
-    h("ul", { class: "legend", "aria-hidden": "true" }, curves.map(([name], k) => h("li", null, s("svg", { class: "sample", viewBox: "0 0 24 8" }, s("path", { ...pick(k), d: "M0 4h24" })), name))),
+    h("ul", { class: "legend", "aria-hidden": "true" }, curves.map(([name], k) => h("li", null, s("svg", { class: "sample", viewBox: "0 0 24 8" }, s("path", { ...pick(k), d: "M0 4h24" })), shortly(name)))),
     h("div", { class: "curves", role: "img", "aria-label": `${block.title}: ${block.y} over ${block.x}; the numbers follow as a table` },
       h("ul", { class: "marks", "aria-hidden": "true" }, niceTicks(y0, y1).map((tick) => h("li", { vars: { y: 100 - (100 * (tick - y0)) / (y1 - y0) + "%" } }, tickText(tick)))),
       s("svg", { viewBox: "0 0 600 240", preserveAspectRatio: "none", "aria-hidden": "true", focusable: "false" }, niceTicks(y0, y1).map((tick) => s("path", { class: "grid", d: `M0 ${py(tick)}h600` })), curves.map((curve, k) => s("path", { ...pick(k), d: path(curve) }))),
@@ -62,9 +64,38 @@ const curvesBlock = (block) => {
     h("p", { class: "caption" }, `${block.y} over ${block.x}`),
   ];
 };
+// signals with one transport: a model's at a time, each with its spectrum
+const soundsBlock = (block, onplayer) => {
+  const { signals } = block, owners = [...new Set(signals.map((signal) => signal.model))];
+  let chosen = Math.max(0, signals.findIndex((_, i) => block.sounds[i])), owner = signals[chosen].model;
+  const names = Object.fromEntries(signals.map((signal, i) => [i, `${signal.name}, ${study.models[signal.model].name}`]));
+  const player = makePlayer(block.sounds, String(chosen), Math.max(...signals.map((signal) => signal.seconds)), names, () => {});
+  onplayer(player);
+  const [told, tell] = slot("p", { class: "caption text", "aria-live": "polite" }, () => {
+    const { name, hertz: intervals, intervals: count, seconds } = signals[chosen];
+    return [`${name}: ${clock(seconds)}. `, intervals === null ? "" : count ? `Made of ${intervalsText(intervals, count)}.` : "Made of nothing: all of its signals are silence."];
+  });
+  const select = (i) => { chosen = i; player.choose(String(i)); tell(); };
+  const row = (signal, i) => h("label", { class: "sound" },
+    h("input", { type: "radio", name: "sound", value: i, checked: i === chosen, onchange: () => select(i) }),
+    h("span", { class: "text" }, signal.name, h("span", { class: "facts" }, signal.facts, signal.levels === null ? "; silence" : block.sounds[i] ? "" : "; not in this file")),
+    drawing("lane", 40, signal.levels === null ? null : s("path", { class: "lit sufficient", d: outline(decode(signal.levels, "u1"), 40) })));
+  const [list, draw] = slot("fieldset", { class: "sounds" }, () => [h("legend", { class: "hidden" }, `${block.title}: ${study.models[owner].name}`), signals.map((signal, i) => (signal.model === owner ? row(signal, i) : null))]);
+  const tabs = h("div", { class: "choices models", role: "group", "aria-label": "Whose" }, owners.map((model) => h("button", { type: "button", "aria-pressed": String(model === owner), onclick: (event) => {
+    owner = model;
+    for (const tab of tabs.children) tab.setAttribute("aria-pressed", String(tab === event.currentTarget));
+    const first = signals.findIndex((signal, i) => signal.model === owner && block.sounds[i]);
+    select(first < 0 ? signals.findIndex((signal) => signal.model === owner) : first);
+    draw();
+  } }, nameOf(study.models[model]))));
+  draw();
+  tell();
+  return [tabs, player.box, list, h("div", { class: "sounds-axis" }, axisOf(block.nyquist)), told];
+};
 const curveRows = (block) => block.curves.flatMap(([name, x, y]) => x.map((at, i) => [name, at, y[i]]));
-const blockNodes = (block) => h("section", { class: "block" }, h("h2", null, block.title),
+const blockNodes = (block, onplayer) => h("section", { class: "block" }, h("h2", null, block.title),
   block.kind === "table" ? tableBlock(block)
+  : block.kind === "sounds" ? soundsBlock(block, onplayer)
   : block.kind === "estimates" ? [estimatesBlock(block), asTable({ title: block.title, columns: ["", "value", "from", "to"], rows: block.rows })]
   : [curvesBlock(block), asTable({ title: block.title, columns: ["", block.x, block.y], rows: curveRows(block) })],
   block.note ? h("p", { class: "caption" }, block.note) : null);

@@ -73,7 +73,7 @@ const clipView = async ({ argument, query }) => {
       h("label", { class: signal.kind }, h("input", { type: "radio", name: "signal", value: signal.name, "data-kind": signal.kind, checked: signal === chosen, onchange: () => select(signal) }), h("span", null, signal.title, i < 9 ? h("kbd", { "aria-hidden": "true" }, i + 1) : null))));
     if (full && !full.trouble) {
       image = spectrogramFigure(full, seconds, (to) => player.seek(to));
-      player = makePlayer(full.sounds, seconds, names, () => {}, (part) => image.move(part));
+      player = makePlayer(full.sounds, "original", seconds, names, (part) => image.move(part));
     }
     const table = verdicts(listed, source);
     nodes.push(choices);

@@ -37,6 +37,8 @@ const loadStudy = async () => {
   const clips = study.clips;
   for (const name of ["folder", "truth", "group", "dataset", "fitted"]) clips[name] = unfold(clips[name]);
   study.place = new Map(clips.id.map((id, row) => [id, row]));
+  // the longest first: one may be the beginning of another
+  study.bySpec = [...study.models].sort((a, b) => b.spec.length - a.spec.length);
   study.inFull = new Set(study.full);
   return study;
 };

@@ -1,6 +1,6 @@
-// One transport for all signals of a clip: another signal goes on where this one is.
-const makePlayer = (sounds, seconds, names, onswitch, onmove) => {
-  let chosen = "original", equal = recall("equal") === "yes", frame = 0;
+// One transport for several signals: another signal goes on where this one is. What is silent has no sound.
+const makePlayer = (sounds, chosen, seconds, names, onmove) => {
+  let equal = recall("equal") === "yes", frame = 0;
   const elements = new Map();
   const audioOf = (name) => {
     if (!sounds[name]) return null;
@@ -19,10 +19,11 @@ const makePlayer = (sounds, seconds, names, onswitch, onmove) => {
     for (const [name, audio] of elements) audio.volume = equal ? sounds[name].equal : sounds[name].level;
   };
   let position = 0;
+  const length = () => sounds[chosen]?.seconds ?? seconds;
   const current = () => elements.get(chosen) ?? null;
   const playing = () => current() !== null && !current().paused;
   const button = h("button", { type: "button", class: "play", id: "play", onclick: () => toggle() });
-  const slider = h("input", { type: "range", min: 0, max: seconds, step: "any", value: 0, "aria-label": "Position", oninput: () => seek(Number(slider.value)) });
+  const slider = h("input", { type: "range", min: 0, max: length(), step: "any", value: 0, "aria-label": "Position", oninput: () => seek(Number(slider.value)) });
   const time = h("span", { class: "time" });
   const loud = h("input", { type: "checkbox", id: "equal", checked: equal, onchange: () => { equal = loud.checked; remember("equal", equal ? "yes" : "no"); level(); note(); } });
   const told = h("span", { class: "soft note" });
@@ -40,11 +41,11 @@ const makePlayer = (sounds, seconds, names, onswitch, onmove) => {
     button.setAttribute("aria-label", (on ? "Pause: " : "Play: ") + names[chosen]);
     button.classList.toggle("on", on);
     button.disabled = !sounds[chosen];
+    slider.max = length();
     slider.value = position;
-    slider.setAttribute("aria-valuetext", clock(position) + " of " + clock(seconds));
-    slider.style.setProperty("--at", (100 * position) / seconds + "%");
+    slider.setAttribute("aria-valuetext", clock(position) + " of " + clock(length()));
     time.textContent = clock(position);
-    onmove(position / seconds);
+    onmove(position / length());
   };
   const follow = () => { cancelAnimationFrame(frame); show(); if (playing()) frame = requestAnimationFrame(follow); };
   const toggle = () => {
@@ -56,7 +57,7 @@ const makePlayer = (sounds, seconds, names, onswitch, onmove) => {
     audio.play().catch(() => say("This sound cannot be played here."));
   };
   const seek = (to) => {
-    position = Math.min(Math.max(0, to), seconds);
+    position = Math.min(Math.max(0, to), length());
     if (current()) current().currentTime = position;
     show();
   };
@@ -65,6 +66,7 @@ const makePlayer = (sounds, seconds, names, onswitch, onmove) => {
     const before = current(), on = playing();
     if (before) position = before.currentTime;
     chosen = name;
+    if (position >= length()) position = 0;
     const audio = audioOf(name);
     if (audio) {
       level();
@@ -74,7 +76,6 @@ const makePlayer = (sounds, seconds, names, onswitch, onmove) => {
     } else before?.pause();
     note();
     show();
-    onswitch(name);
   };
   note();
   show();

@@ -80,13 +80,15 @@ const spectrumFigure = (clip, sets, responsibility, label) => {
     h("div", { class: "with-lanes" }, plot, lanes, axisOf(clip.nyquist)));
 };
 
+// intervals of frequencies, of which not all need be given
+const intervalsText = (intervals, count) =>
+  intervals.map((ends) => [...new Set(ends.map(hertz))].join(" to ")).join("; ") + (count > intervals.length ? `; and ${whole(count - intervals.length)} more` : "");
 // what is kept, as text
 const keptTable = (clip, sets, unit) => {
   const rows = PARTS.slice().reverse().concat([{ kind: "inverse", name: "inverse" }]).filter((part) => sets[part.kind]).map((part) => {
     const set = clip.sets[sets[part.kind]];
-    const text = set.runs.map(([a, b]) => (a === b ? hertz(a) : `${hertz(a)} to ${hertz(b)}`)).join("; ");
     return h("tr", null, h("th", { scope: "row" }, kindName(part.kind)), h("td", { class: "n" }, whole(set.runCount)),
-      h("td", { class: "text" }, text || "nothing", set.runCount > set.runs.length ? ` and ${whole(set.runCount - set.runs.length)} more` : ""));
+      h("td", { class: "text" }, intervalsText(set.runs, set.runCount) || "nothing"));
   });
   return h("details", { class: "alternative" }, h("summary", null, "What is kept, as a table"),
     tableOf("Kept frequencies", ["set", h("th", { scope: "col", class: "n" }, "intervals"), `frequencies of kept ${unit}s`], rows));

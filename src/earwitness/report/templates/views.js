@@ -60,7 +60,13 @@ const overviewView = async () => {
 const sectionView = async ({ argument }) => {
   if (!study.sections.some(([id]) => id === argument)) return overviewView();
   const section = await piece("section-" + argument);
-  return { title: section.title, nodes: [h("h1", null, section.title), h("p", null, section.intro), section.blocks.map(blockNodes)] };
+  const players = [];
+  return {
+    title: section.title,
+    nodes: [h("h1", null, section.title), h("p", null, section.intro), section.blocks.map((block) => blockNodes(block, (player) => players.push(player)))],
+    leave: () => { for (const player of players) player.stop(); },
+    keys: (key) => { if (key !== " " || !players.length) return false; players[0].toggle(); return true; },
+  };
 };
 
 const failuresView = async () => ({
@@ -81,5 +87,5 @@ const readingView = async () => {
     term("Accepts", `The judging model’s first answer is the label the signal was made for. Certain: the entropy of its answer is below ε · log₂ ${study.labels.length} = ${(study.epsilon * Math.log2(study.labels.length)).toFixed(2)} bits.`),
     term("Spectra", "Magnitude in decibels over 72 dB, on the mel scale, which is even to the ear. A column is lit up to the loudest it keeps; the lanes below are the stronger, the larger the share of the column they keep."),
     term("Spectrogram", "The recording over time, on the same scale. Choosing a signal leaves what it keeps in colour and the rest in grey."),
-    term("Sound", "Files are 16-bit and scaled to one peak, −1 dBFS; the player turns each down to its own level beside the loudest signal of its clip. Equal loudness: to one loudness by ITU-R BS.1770, measured on each file.")) ] };
+    term("Sound", "Files are 16-bit and scaled to one peak, −1 dBFS; the player turns each down to its own level beside the loudest signal of its clip, or of the composites. Equal loudness: to one loudness by ITU-R BS.1770, measured on each file.")) ] };
 };
