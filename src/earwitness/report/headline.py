@@ -36,9 +36,9 @@ class Number:
 
 KINDS = (
     ("sufficient", "sufficient, α", "of the sufficient signals are accepted by another model (mean α over pairs)"),
-    ("complete", "complete, α", "of the complete signals are"),
-    ("one_complete", "one-complete, α", "of the complete signals with the clip’s full confidence are"),
-    ("null_size", "random, same size", "of random signals of the same size are: chance"),
+    ("complete", "complete, α", "of the complete signals are accepted"),
+    ("one_complete", "one-complete, α", "of the complete signals with the clip’s full confidence are accepted"),
+    ("null_size", "random, same size", "of random signals of the same size are accepted: chance"),
     (ORIGINAL, "agreement",
      "is how often two models agree on the recordings themselves: read the others against this"),
 )  # fmt: skip

@@ -61,7 +61,7 @@ const curvesBlock = (block) => {
       h("ul", { class: "marks", "aria-hidden": "true" }, niceTicks(y0, y1).map((tick) => h("li", { vars: { y: 100 - (100 * (tick - y0)) / (y1 - y0) + "%" } }, tickText(tick)))),
       s("svg", { viewBox: "0 0 600 240", preserveAspectRatio: "none", "aria-hidden": "true", focusable: "false" }, niceTicks(y0, y1).map((tick) => s("path", { class: "grid", d: `M0 ${py(tick)}h600` })), curves.map((curve, k) => s("path", { ...pick(k), d: path(curve) }))),
       h("ul", { class: "axis", "aria-hidden": "true" }, niceTicks(x0, x1).map((tick) => tickAt((100 * (tick - x0)) / (x1 - x0), tickText(tick))))),
-    h("p", { class: "caption" }, `${block.y} over ${block.x}`),
+    h("p", { class: "caption" }, `${block.y}, over ${block.x}`),
   ];
 };
 // signals with one transport: a model's at a time, each with its spectrum

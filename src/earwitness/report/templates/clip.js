@@ -128,7 +128,8 @@ const clipView = async ({ argument, query }) => {
       fact("questions", (signals, at) => whole(signals.queries[at])),
       listed.some((signal) => remark(signal)) ? h("tr", null, h("th", { scope: "row", class: "soft" }, "remarks"), listed.map((signal) => h("td", { class: "text", "data-column": signal.name }, remark(signal))), chance.map(() => h("td"))) : null,
       listed.some((signal) => signal.signals.size[signal.at] === 0) ? h("tr", null, h("th", { scope: "row", class: "soft" }, "finding"), listed.map((signal) => h("td", { "data-column": signal.name }, signal.kind !== "original" && signal.signals.size[signal.at] === 0 ? (study.settings.occlusion === "zero" ? "Silence suffices" : "The occlusion alone suffices") : "")), chance.map(() => h("td"))) : null,
-    ], { class: "plain verdict-table" }), h("p", { class: "caption" }, h("span", { class: "legend inline" }, Object.entries(STATES).map(([state, text]) => h("span", null, mark(state), text))), " The number is the probability of the label that the signal was made for."));
+    ], { class: "plain verdict-table" }), h("p", { class: "caption" }, h("span", { class: "legend inline" }, Object.entries(STATES).map(([state, text]) => h("span", null, mark(state), text)))),
+      h("p", { class: "caption" }, "The number is the probability of the label that the signal was made for."));
   };
 
   let shown = null;

@@ -27,7 +27,7 @@ const clipsView = async ({ query }) => {
     const page = rows.slice(state.page * size, state.page * size + size);
     if (!rows.length) return h("p", null, "No clip is like that.");
     return [
-      tableOf("Clips", ["clip", ...(truths.length ? ["labelled"] : []), ...study.models.map((model) => h("th", { scope: "col", title: model.spec }, keyOf(model), h("span", { class: "hidden" }, " " + model.name))), h("th", { scope: "col", class: "n" }, "seconds")],
+      tableOf("Clips", ["clip", ...(truths.length ? ["labelled"] : []), ...study.models.map((model) => h("th", { scope: "col" }, nameOf(model))), h("th", { scope: "col", class: "n" }, "seconds")],
         page.map((row) => {
           const said = Array.from(answers.subarray(row * n, row * n + n));
           return h("tr", { "data-clip": clips.id[row] },

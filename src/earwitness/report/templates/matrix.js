@@ -129,8 +129,8 @@ const transferView = async ({ query }) => {
         ? `${b.name} says what ${a.name} says to ${whole(hits)} of ${plural(of, "recording")}.`
         : `${whole(hits)} of ${whole(of)} ${kindName(state.kind)} signals made for ${a.name} ${hits === 1 ? "is" : "are"} ${hitName} by ${b.name}`
           + (of ? `: ${percent(hits / of)}, 95 % interval ${percent(low)} to ${percent(high)} (Wilson, signals taken as independent).` : ".")),
-      h("div", { class: "choices", role: "group", "aria-label": "Which clips" }, choose("all", "All " + whole(of)), choose("accepted", `${hitName[0].toUpperCase() + hitName.slice(1)} ${whole(hits)}`), choose("rejected", `Not ${whole(of - hits)}`)),
-      tableOf("Clips behind the cell", ["clip", `${a.name} says`, `${b.name} says`, "", h("th", { scope: "col", class: "n" }, "probability"), h("th", { scope: "col", class: "n" }, study.unit + "s kept")],
+      h("div", { class: "choices", role: "group", "aria-label": "Which clips" }, choose("all", "All " + whole(of)), choose("accepted", `${hitName[0].toUpperCase() + hitName.slice(1)} ${whole(hits)}`), choose("rejected", `Not ${hitName} ${whole(of - hits)}`)),
+      tableOf("Clips behind the cell", ["clip", `${a.name} says`, `${b.name} says`, "verdict", h("th", { scope: "col", class: "n" }, "probability"), h("th", { scope: "col", class: "n" }, study.unit + "s kept")],
         page.map((row) => {
           const at = row * n + j, status = stateOf(signals, row, j, state.epsilon);
           return h("tr", { "data-clip": study.clips.id[signals.clip[row]] },

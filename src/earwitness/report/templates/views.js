@@ -49,7 +49,7 @@ const overviewView = async () => {
         tableOf("Models", ["model", "architecture", ...["parameters", ...(accurate ? ["accuracy"] : []), "convincing", "convinced", "median sufficient set", "empty sets"].map((name) => h("th", { scope: "col", class: "n" }, name))],
           models.map((model, i) => h("tr", null, h("th", { scope: "row", class: "text" }, keyOf(model), " ", model.spec), h("td", { class: "text" }, model.architecture), h("td", { class: "n" }, model.parameters ? whole(model.parameters) : "–"),
             accurate ? h("td", { class: "n" }, share(model.accuracy)) : null, h("td", { class: "n" }, share(table[i]?.convincing ?? null)), h("td", { class: "n" }, share(table[i]?.convinced ?? null)),
-            h("td", { class: "n" }, table[i]?.median == null ? "–" : plural(table[i].median, study.unit)), h("td", { class: "n" }, table[i] ? `${whole(table[i].empty)} of ${whole(table[i].sets)}` : "–"))))),
+            h("td", { class: "n" }, table[i]?.median == null ? "–" : `${tickText(table[i].median)} ${study.unit}${table[i].median === 1 ? "" : "s"}`), h("td", { class: "n" }, table[i] ? `${whole(table[i].empty)} of ${whole(table[i].sets)}` : "–"))))),
       h("section", { class: "block" }, h("h2", null, "What was studied"),
         h("dl", { class: "settings" }, setting("labels", study.labels.join(", ")), setting("search", settings.search), setting("confidence kept, δ", settings.delta), setting("certainty, ε", study.epsilon),
           setting("sufficient sets a clip", settings.count), setting("questions allowed", whole(settings.budget)), setting("domain", settings.domain), setting("occlusion", settings.occlusion), setting("seed", settings.seed), setting("made by", "Earwitness " + study.version))),
