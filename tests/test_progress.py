@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,6 +32,24 @@ def test_lines_tell_each_stage_and_end_it(capsys: pytest.CaptureFixture[str]) ->
     assert told[:2] == ["explain a: 2 to do", "explain b: 1 to do"]
     assert [line.split(",")[0] for line in told[2:]] == ["explain b: 1/1", "[not] markup", "explain a: 2/2"]
     assert "questions/s" in told[-1]
+
+
+def test_a_stage_that_waits_for_another_is_timed_from_its_turn(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = 0.0
+    monkeypatch.setattr("earwitness.study.progress.time", SimpleNamespace(monotonic=lambda: seconds))
+    lines = Lines(every=0)
+    lines.stage("explain a", 1)
+    lines.stage("explain b", 2)
+    seconds = 100.0
+    lines.advance(1, "explain a")
+    seconds = 110.0
+    lines.ask(50, "explain b")
+    lines.advance(1, "explain b")
+    assert capsys.readouterr().err.splitlines()[2:] == [
+        "explain a: 1/1, 0 s left", "explain b: 0/2, 5 questions/s", "explain b: 1/2, 5 questions/s, 10 s left",
+    ]  # fmt: skip
 
 
 def test_bars_show_each_stage_with_its_rate() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TextIO
@@ -59,9 +59,9 @@ class _Stage:
 
     name: str
     total: int
+    start: float
     done: int = 0
     asked: int = 0
-    start: float = field(default_factory=time.monotonic)
 
     @property
     def spent(self) -> float:
@@ -74,41 +74,58 @@ class _Stage:
         return f"{self.name}: {self.done}/{self.total}{rate}{left}"
 
 
+class _Stages:
+    """The stages under way, by name; the one begun last is last."""
+
+    def __init__(self) -> None:
+        self._stages: dict[str, _Stage] = {}
+        self._heard = 0.0
+
+    def begin(self, name: str, total: int) -> None:
+        """A stage begins."""
+        self._stages.pop(name, None)  # a stage begun again is the one begun last
+        self._stages[name] = _Stage(name, total, time.monotonic())
+
+    def count(self, stage: str | None, *, units: int = 0, questions: int = 0) -> _Stage | None:
+        """Add to a stage, or to the one begun last; ``None`` where there is none."""
+        one = self._stages.get(stage or next(reversed(self._stages), ""))
+        if one is not None:
+            if not one.done and not one.asked:
+                one.start = max(one.start, self._heard)  # until then another had its turn
+            self._heard = time.monotonic()
+            one.done += units
+            one.asked += questions
+        return one
+
+
 class Lines(Quiet):
     """Plain lines on standard error, at most one every few seconds."""
 
     def __init__(self, every: float = 5.0) -> None:
         self._every, self._last = every, time.monotonic()
-        self._stages: dict[str, _Stage] = {}
+        self._stages = _Stages()
 
     def stage(self, name: str, total: int) -> None:
         """See :class:`Reporter`."""
-        self._stages.pop(name, None)  # a stage begun again is the one begun last
-        self._stages[name] = _Stage(name, total)
+        self._stages.begin(name, total)
         self._last = time.monotonic()
         self.say(f"{name}: {total} to do")
 
     def advance(self, units: int = 1, stage: str | None = None) -> None:
         """See :class:`Reporter`."""
-        one = self._find(stage)
+        one = self._stages.count(stage, units=units)
         if one is not None:
-            one.done += units
             self._show(one, one.done == one.total)
 
     def ask(self, questions: int, stage: str | None = None) -> None:
         """See :class:`Reporter`."""
-        one = self._find(stage)
+        one = self._stages.count(stage, questions=questions)
         if one is not None:
-            one.asked += questions
             self._show(one, False)
 
     def say(self, line: str) -> None:
         """See :class:`Reporter`."""
         print(line, file=sys.stderr, flush=True)
-
-    def _find(self, stage: str | None) -> _Stage | None:
-        name = stage or next(reversed(self._stages), "")
-        return self._stages.get(name)
 
     def _show(self, stage: _Stage, always: bool) -> None:
         now = time.monotonic()
@@ -125,7 +142,7 @@ class Bars(Quiet):
             TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
             TextColumn("{task.fields[rate]}", markup=False), console=console or Console(stderr=True),
         )  # fmt: skip
-        self._stages: dict[str, tuple[TaskID, _Stage]] = {}
+        self._stages, self._bars = _Stages(), dict[str, TaskID]()
 
     def __enter__(self) -> Bars:
         self._progress.start()
@@ -136,22 +153,20 @@ class Bars(Quiet):
 
     def stage(self, name: str, total: int) -> None:
         """See :class:`Reporter`."""
-        self._stages.pop(name, None)
-        self._stages[name] = self._progress.add_task(name, total=total, rate=""), _Stage(name, total)
+        self._stages.begin(name, total)
+        self._bars[name] = self._progress.add_task(name, total=total, rate="")
 
     def advance(self, units: int = 1, stage: str | None = None) -> None:
         """See :class:`Reporter`."""
-        found = self._stages.get(stage or next(reversed(self._stages), ""))
-        if found is not None:
-            self._progress.advance(found[0], units)
+        one = self._stages.count(stage, units=units)
+        if one is not None:
+            self._progress.advance(self._bars[one.name], units)
 
     def ask(self, questions: int, stage: str | None = None) -> None:
         """See :class:`Reporter`."""
-        found = self._stages.get(stage or next(reversed(self._stages), ""))
-        if found is not None:
-            task, one = found
-            one.asked += questions
-            self._progress.update(task, rate=f"{one.asked / one.spent:.0f} questions/s")
+        one = self._stages.count(stage, questions=questions)
+        if one is not None:
+            self._progress.update(self._bars[one.name], rate=f"{one.asked / one.spent:.0f} questions/s")
 
     def say(self, line: str) -> None:
         """See :class:`Reporter`."""
@@ -170,7 +185,7 @@ class Logged:
 
     def __init__(self, other: Reporter, path: Path) -> None:
         self._other, self._path = other, path
-        self._stages: dict[str, _Stage] = {}
+        self._stages = _Stages()
         self._file: TextIO | None = None
 
     def __enter__(self) -> Logged:
@@ -186,25 +201,20 @@ class Logged:
     def stage(self, name: str, total: int) -> None:
         """See :class:`Reporter`."""
         self._other.stage(name, total)
-        self._stages.pop(name, None)
-        self._stages[name] = _Stage(name, total)
+        self._stages.begin(name, total)
         self.note(f"{name}: {total} to do")
 
     def advance(self, units: int = 1, stage: str | None = None) -> None:
         """See :class:`Reporter`."""
         self._other.advance(units, stage)
-        one = self._stages.get(stage or next(reversed(self._stages), ""))
-        if one is not None:
-            one.done += units
-            if one.done == one.total:
-                self.note(f"{one.name}: done in {one.spent:.1f} s, {one.asked} questions")
+        one = self._stages.count(stage, units=units)
+        if one is not None and one.done == one.total:
+            self.note(f"{one.name}: done in {one.spent:.1f} s, {one.asked} questions")
 
     def ask(self, questions: int, stage: str | None = None) -> None:
         """See :class:`Reporter`."""
         self._other.ask(questions, stage)
-        one = self._stages.get(stage or next(reversed(self._stages), ""))
-        if one is not None:
-            one.asked += questions
+        self._stages.count(stage, questions=questions)
 
     def say(self, line: str) -> None:
         """See :class:`Reporter`."""
