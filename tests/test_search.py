@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
 from typing import Any
 
@@ -130,6 +131,9 @@ def test_a_noisy_model_is_solved_at_eight_repetitions() -> None:
     part = explanation.sufficient[0]
     assert isinstance(part, Subset)
     assert kept(from_runs(part.runs, SIZE)) == bins_of(LOW)
+    assert re.fullmatch(
+        r"Subset\(size=5, energy=0\.\d+, certificate=Certificate\(.*\), queries=\d+, why=''\)", repr(part)
+    )
 
 
 def test_a_spurious_pass_is_a_set_like_any_other_and_certified() -> None:

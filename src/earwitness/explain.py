@@ -100,10 +100,10 @@ class Subset:
         What else is to be said of it, e.g. that the budget was spent.
     """
 
-    runs: Runs
+    runs: Runs = field(repr=False)  # thousands, often
     size: int
     energy: float
-    log_probabilities: Log
+    log_probabilities: Log = field(repr=False)
     certificate: Certificate
     queries: int
     why: str = ""
