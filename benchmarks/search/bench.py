@@ -278,6 +278,13 @@ def search_code() -> str:
     return hash_code(*(package / "search").glob("*.py"), package / "spectrum.py")
 
 
+def map_code() -> str:
+    """The hash of what the maps are made by: the search for sets has no part in them."""
+    package = Path(earwitness.__file__).parent
+    searches = [package / "search" / f"{name}.py" for name in ("attribution", "driver", "problem", "questions")]
+    return hash_code(*searches, package / "spectrum.py")
+
+
 def bench_code(*names: str) -> str:
     """The hash of files of this folder."""
     return hash_code(*(Path(__file__).with_name(f"{name}.py") for name in names))

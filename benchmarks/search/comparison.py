@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from earwitness.explain import SearchSettings
 from earwitness.search import Driver, Job, Problem, Search, Target
-from earwitness.search.freqrex import Extraction
+from earwitness.search.attribution import attribute
 from earwitness.search.questions import Complete, Property, Sufficient
-from earwitness.search.responsibility import agreement, responsibility
+from earwitness.search.responsibility import agreement
 from earwitness.spectrum import Spectrum
 
 from .bench import (
@@ -30,13 +30,15 @@ from .bench import (
     Task,
     bench_code,
     check,
+    map_code,
     pairs,
-    search_code,
 )  # fmt: skip
 from .peers import PEERS, Peer, Ranking, Worker, cut_steps, extract, make_environment, order_bins
 
 #: points of an insertion or deletion curve, at equal distances: steps of 100 bins of 8,001, as rex-xai takes
 POINTS = 81
+#: the share of its budget that the search ``minimal`` keeps for the map
+MAP_SHARE = 0.1
 
 
 class Tools:
@@ -83,7 +85,7 @@ def list_peers(settings: Settings, subjects: Subjects, store: Store) -> Iterator
 
 def list_maps(settings: Settings, subjects: Subjects, store: Store) -> Iterator[Task]:
     """Per model: each tool's map and ours at as many questions; agreement of ours over seeds."""
-    tools, ours = Tools(settings), f"{search_code()}+{bench_code('comparison')}"
+    tools, ours = Tools(settings), f"{map_code()}+{bench_code('comparison')}"
     code = f"{ours}+{bench_code('peers', 'peer_worker')}"
     for model in settings.models:
         for peer in PEERS:
@@ -107,7 +109,7 @@ def map_responsibility(subject: Subject, clip: int, budget: int, seed: int = 0) 
     """Our map of one clip (float64 [size]), and the questions it took."""
     spectrum, target = subject.spectra[clip], subject.targets(SearchSettings().delta)[clip]
     problem = Problem(spectrum, target.delta, seed=seed)
-    result, asked = _finish(subject.driver, spectrum, responsibility(problem, target), budget)
+    result, asked = _finish(subject.driver, spectrum, attribute(problem, target, budget), budget)
     return np.asarray(result, dtype=np.float64), asked
 
 
@@ -152,8 +154,8 @@ def _compare_maps(tools: Tools, subjects: Subjects, model: str, peer: Peer) -> C
 
 
 def _correlate_seeds(subjects: Subjects, model: str) -> Cell:
-    """Mean rank correlation of every two of five seeds' maps at ``freqrex``'s default budget, one a clip."""
-    budget = int(SearchSettings().budget * Extraction().mapping)
+    """Mean rank correlation of every two of five seeds' maps at the default budget, one a clip."""
+    budget = int(SearchSettings().budget * MAP_SHARE)
     subject, rows = subjects[model], []
     for clip in range(len(subject.spectra)):
         maps = [map_responsibility(subject, clip, budget, seed)[0] for seed in range(SEEDS)]

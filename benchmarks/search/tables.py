@@ -241,8 +241,8 @@ def _maps(store: Store, clips: int) -> str:
     return (
         "## Responsibility maps\n\nArea under the label's confidence over the clip's own, as bins are added by falling "
         "responsibility (insertion: higher is better) or removed (deletion: lower is better), 80 steps; medians over "
-        "clips. Our map had each clip's number of the tool's calls as its budget. It spreads what a part is "
-        "responsible for by magnitude; so the tools' maps are also judged with equal bins ordered by energy.\n\n"
+        "clips. Our map (the search `minimal`'s) had each clip's number of the tool's calls as its budget. It starts "
+        "from the order by energy; so the tools' maps are also judged with equal bins ordered by energy.\n\n"
         + make_table(head, rows)
         + f"\n\nRank correlation (Spearman) of our maps over {SEEDS} seeds, mean of all pairs of each clip:\n\n"
         + make_table(("model", "budget", "median", "least"), seeds)

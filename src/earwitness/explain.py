@@ -145,6 +145,8 @@ class Explanation:
     sufficient : tuple of (Subset or Missing)
     complete, one_complete, inverse : Subset or Missing
     responsibility : float32 [size] or None
+        How much each variable speaks for the label. What is measured depends on the search: responsibility as
+        published (``freqrex``), or the exponential of its estimated effect over the largest (``minimal``).
     queries : int
         All questions asked.
     seconds : float

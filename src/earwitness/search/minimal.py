@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from .attribution import attribute
 from .completeness import complete
 from .multiplicity import several
 from .problem import Outcome, Problem, limited
 from .questions import Certificate, Found, Search, Target
-from .responsibility import responsibility
 
 
 def minimal(problem: Problem) -> Search[Outcome]:
     """Seek sufficient sets, then the complete set, then the one with the original's confidence.
 
-    A tenth of the budget is kept for the responsibility map. Of the rest, sufficient sets get up to 30 % for one set
-    and up to 70 % for many; the complete set half of what they leave; the last set what then remains.
+    A tenth of the budget is kept for the map (:mod:`.attribution`). Of the rest, sufficient sets get up to 30 % for
+    one set and up to 70 % for many; the complete set half of what they leave; the last set what then remains.
     """
     original = yield problem.everything[None]
     target = Target.of(original.log_probabilities[0], problem.delta)
@@ -31,7 +31,7 @@ def minimal(problem: Problem) -> Search[Outcome]:
     one, spent_one = yield from limited(
         complete(problem.energy, full, whole.mask, budget=left, seed=problem.seed), left
     )
-    scores, _ = yield from limited(responsibility(problem, target), mapping)
+    scores, _ = yield from limited(attribute(problem, target, mapping), mapping)
     # what is complete with full confidence is complete, and what is complete is sufficient
     whole = smaller(whole, one)
     if problem.count == 1:

@@ -1,0 +1,159 @@
+"""The map of the search ``minimal``: how much each variable's presence speaks for the label.
+
+The spectrum is cut into equal cells. A question keeps some cells and is asked with its complement, as in antithetic
+sampling; the difference of the two confidences is modelled as a sum of effects, one a cell (the linear model of
+KernelSHAP, arXiv 1705.07874, estimated as in BayesSHAP, arXiv 2008.05030). The effects have a Gaussian prior: their
+means rise with the logarithm of the cell's energy, and neighbours are alike. So few questions suffice, and where they
+establish nothing the map is the order by energy.
+
+Which cells to keep: a few times random runs of cells, after that those highest on a random draw from what is known of
+the effects (Thompson sampling), a random number of them. So most questions are asked where insertion and deletion
+curves (RISE, arXiv 1806.07421) along the map will pass. At the end each effect is moved back towards its prior mean
+by one standard deviation and a bit, at most all the way: what differs from the prior by chance would differ from seed
+to seed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConfigError
+from ..spectrum import Mask
+from .problem import Problem
+from .questions import BudgetSpent, Search, Target
+
+Real = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """How the map is made.
+
+    Attributes
+    ----------
+    cells : int
+        Cells of neighbouring variables, at least 2; fewer where there are fewer variables.
+    reach : float
+        Distance, as a share of the spectrum, over which the correlation of two cells' effects falls to 1/e.
+    noise : float
+        Variance of a difference of two shares of the confidence around the sum of the effects.
+    trust : float
+        Prior standard deviations by which 10 dB more energy raise an effect's prior mean.
+    rounds : int
+        The budget is asked in so many batches; what is known is brought up to date after each.
+    wander : float
+        Share of the questions that keep random runs.
+    shrinkage : float
+        Standard deviations by which an effect is moved back to its prior mean.
+    """
+
+    cells: int = 256
+    reach: float = 0.06
+    noise: float = 0.03
+    trust: float = 0.4
+    rounds: int = 16
+    wander: float = 0.2
+    shrinkage: float = 1.2
+
+    def __post_init__(self) -> None:
+        for name, least in (("cells", 2), ("rounds", 1)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} {getattr(self, name)}: too small; use at least {least}")
+
+
+def attribute(
+    problem: Problem, target: Target, budget: int, *, survey: Survey | None = None
+) -> Search[NDArray[np.float32]]:
+    """Map how much the presence of each variable speaks for the label.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its seed decides every draw.
+    target : Target
+        Whose label is to be kept.
+    budget : int
+        Questions to ask, rounded down to pairs.
+    survey : Survey, optional
+
+    Returns
+    -------
+    float32 [size]
+        exp of the effects in standard deviations of the prior, over the largest: in (0, 1], equal within a cell. All
+        zero if not one question could be asked.
+    """
+    survey = survey or Survey()
+    size, rng = problem.spectrum.size, np.random.default_rng(problem.seed)
+    cells = min(survey.cells, size)
+    cell = np.arange(size) * cells // size
+    effects = _Effects(_prior_means(problem.energy, cell), survey)
+    pairs = budget // 2
+    rounds = min(survey.rounds, pairs)
+    try:
+        for number in range(rounds):
+            count = pairs * (number + 1) // rounds - pairs * number // rounds
+            kept = effects.choose(count, rng)
+            answer = yield np.concatenate([kept, ~kept])[:, cell]
+            logs = answer.log_probabilities[:, target.label].astype(np.float64)
+            shares = np.minimum(np.exp(logs) / max(target.confidence, 1e-30), 1)
+            effects.learn(kept, shares[:count] - shares[count:])
+    except BudgetSpent:
+        pass
+    if not effects.known:
+        return np.zeros(size, dtype=np.float32)
+    scores = effects.judge()
+    return np.asarray(np.exp(scores - scores.max())[cell], dtype=np.float32)
+
+
+class _Effects:
+    """What is known of the effects of cells, in the prior's standard deviation of one."""
+
+    def __init__(self, prior: Real, survey: Survey) -> None:
+        cells = np.arange(prior.size)
+        self.survey, self.prior = survey, survey.trust * prior
+        self.mean: Real = self.prior
+        self.covariance: Real = np.exp(-np.abs(cells[:, None] - cells) / (survey.reach * prior.size))
+        # between everything and nothing lies an effect of variance 1
+        self.unit = float(1 / np.sqrt(self.covariance.sum()))
+        self.known = False
+
+    def choose(self, count: int, rng: np.random.Generator) -> Mask:
+        """Cells to keep, bool [count, cells]."""
+        size = self.mean.size
+        root = np.linalg.cholesky(self.covariance + 1e-9 * np.eye(size))
+        kept = np.zeros((count, size), dtype=bool)
+        for row in kept:
+            if not self.known or rng.random() < self.survey.wander:
+                runs = int(np.clip(np.exp(rng.uniform(np.log(8), np.log(64))), 2, size))
+                starts = np.sort(rng.choice(np.arange(1, size), runs - 1, replace=False))
+                row[:] = (rng.random(runs) < 0.5)[np.searchsorted(starts, np.arange(size), side="right")]
+            else:
+                drawn = self.mean + root @ rng.standard_normal(size)
+                row[np.argsort(-drawn, kind="stable")[: int(np.ceil(size * rng.random()))]] = True
+        return kept
+
+    def learn(self, kept: Mask, differences: Real) -> None:
+        """Take in by how much the confidence with cells kept (bool [M, cells]) exceeds that with the others kept."""
+        signs = np.where(kept, self.unit, -self.unit)
+        cross = self.covariance @ signs.T
+        inner = signs @ cross + self.survey.noise * np.eye(len(signs))
+        gain = np.linalg.solve(inner, cross.T).T
+        self.mean = self.mean + gain @ (differences - signs @ self.mean)
+        covariance = self.covariance - gain @ cross.T
+        self.covariance = (covariance + covariance.T) / 2
+        self.known = True
+
+    def judge(self) -> Real:
+        """The effects as far as the answers establish them, float64 [cells]."""
+        moved = self.mean - self.prior
+        doubt = self.survey.shrinkage * np.sqrt(np.maximum(np.diag(self.covariance), 0))
+        return np.asarray(self.prior + np.sign(moved) * np.maximum(np.abs(moved) - doubt, 0))
+
+
+def _prior_means(energy: Real, cell: NDArray[np.intp]) -> Real:
+    """Logarithms of the cells' mean energies, less their mean, in units of 10 dB."""
+    logs = np.log10(np.bincount(cell, energy) / np.bincount(cell) + 1e-12)
+    return np.asarray(logs - logs.mean())
