@@ -69,7 +69,7 @@ def test_a_climb_that_leads_nowhere_ends_at_half_of_its_questions() -> None:
 @given(st.integers(0, 1000), st.integers(24, 600))
 def test_thinning_keeps_the_property_whenever_the_budget_ends(seed: int, budget: int) -> None:
     best, everything = Best(), np.ones(SIZE, dtype=bool)
-    mask, _ = drive(thin(Sufficient(TARGET), everything, make_draws(seed), best), graded, budget)
+    mask, _ = drive(thin(Climb(Sufficient(TARGET), make_draws(seed)), everything, best), graded, budget)
     assert best.mask is not None
     for kept in (mask, best.mask):
         assert TARGET.slack(graded(kept[None]))[0] > 0
@@ -79,7 +79,7 @@ def test_thinning_keeps_the_property_whenever_the_budget_ends(seed: int, budget:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_thinning_drops_nearly_all_that_is_not_needed(seed: int) -> None:
     everything = np.ones(SIZE, dtype=bool)
-    mask, _ = drive(thin(Sufficient(TARGET), everything, make_draws(seed), Best()), graded, 2000)
+    mask, _ = drive(thin(Climb(Sufficient(TARGET), make_draws(seed)), everything, Best()), graded, 2000)
     assert mask.sum() <= 2 * WANTED.size
 
 
@@ -87,5 +87,5 @@ def test_what_lacks_the_property_is_never_offered() -> None:
     best = Best()
     silence = np.zeros(SIZE, dtype=bool)
     silence[:5] = True
-    drive(thin(Sufficient(TARGET), silence, make_draws(0), best, passes=False), graded, 500)
+    drive(thin(Climb(Sufficient(TARGET), make_draws(0)), silence, best, passes=False), graded, 500)
     assert best.mask is None

@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from ..spectrum import Mask
 from .candidates import Bins
-from .evolution import Climb, Draws, thin
-from .minimality import Best, ask, shrink, shrink_into
+from .evolution import Climb, Draws, reduce, thin
+from .minimality import Best, ask, shrink
 from .problem import limited
 from .questions import TOLERANCE, BudgetSpent, Certificate, Complete, Found, Search, Target
 from .sufficiency import shortest_prefix
 
-THIN = 0.4  #: share of the budget for thinning the prefix
-PLENTY = 1000  #: questions: with fewer, thinning gets all
+THIN = 0.4  #: share of the budget for thinning the prefix ...
+THIN_FIRST = 0.6  #: ... and of fewer than :data:`PLENTY` questions
+PLENTY = 1000  #: questions
 CLIMB = 200  #: questions that one attempt at climbing may ask at least
 LONGEST = 400  #: the largest set that is grown
 
@@ -63,30 +64,26 @@ def complete(
 
 def _seek(property_: Complete, draws: Draws, base: Mask, best: Best, left: int) -> Search[None]:
     order = _rank(draws.energy, base)
-    slack = (yield from ask(property_, base[None]))[0]
+    climb = Climb(property_, draws)
+    slack = float((yield from ask(climb.property_, base[None]))[0])
     if slack >= TOLERANCE:  # the sufficient set is necessary too
         yield from shrink(property_, base, order, best)
         return
-    prefix, spent = yield from limited(shortest_prefix(property_, order, draws.energy.size, 2.0), left)
+    prefix, spent = yield from limited(shortest_prefix(climb.property_, order, draws.energy.size, 2.0), left)
     left -= spent + 2
-    # few questions are best spent on the prefix; where none passes, on omissions from the whole clip that might
-    share = left if left < PLENTY else int(THIN * left)
+    # where no prefix passes, omissions from the whole clip might
+    share = int((THIN if left >= PLENTY else THIN_FIRST) * left)
     whole = np.ones(base.size, dtype=bool)
-    thinning = thin(property_, whole if prefix is None else prefix, draws, best, passes=prefix is not None)
+    thinning = thin(climb, whole if prefix is None else prefix, best, passes=prefix is not None)
     _, spent = yield from limited(thinning, share)
     left -= spent
-    climb = Climb(property_, draws)
     while left > 0:
         before, limit = left, LONGEST if best.mask is None else min(LONGEST, int(best.mask.sum()) - 1)
-        found, spent = yield from limited(climb.from_(base, float(slack), limit, left), max(CLIMB, left // 2))
+        found, spent = yield from limited(climb.from_(base, slack, limit, left), max(CLIMB, left // 2))
         left -= spent
         mask = best.mask if found is None and best.certificate.kind == "none" else found
         if mask is not None:  # what was found, or else what there was before
-            mask, spent = yield from limited(thin(property_, mask, draws, best, reserve=1.5), left)
-            left -= spent
-            size = int(mask.sum())
-            _, spent = yield from limited(shrink_into(best, property_, mask, order, 8 if size > left else size), left)
-            left -= spent
+            left -= yield from reduce(climb, mask, order, best, left)
         if left == before:
             return
 

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from ..errors import ModelError
 from ..models import Classifier
@@ -100,6 +101,7 @@ class Driver:
         self.batch, self.repeats, self.half = batch, max(1, repeats), half
         self.side_by_side = max(1, side_by_side)
         self.progress = progress
+        self._libraries = ThreadpoolController()
 
     def run(self, jobs: Iterable[Job[Any]]) -> Iterator[Job[Any]]:
         """Run searches; yield each when it is done, in the order in which they end."""
@@ -147,6 +149,11 @@ class Driver:
 
     def _advance(self, job: Job[Any], state: _Waiting | None) -> _Waiting | None:
         """Send the answers to a search until it asks something not yet known; ``None`` when it is done."""
+        # what searches compute is small: several threads would cost five times as long, and the model's are waiting
+        with self._libraries.limit(limits=1, user_api="blas"):
+            return self._send(job, state)
+
+    def _send(self, job: Job[Any], state: _Waiting | None) -> _Waiting | None:
         answer: Answer | None = None
         if state is not None:
             answer = Answer(np.stack([job.memory[key] for key in state.keys]), job.budget - job.asked)

@@ -1,33 +1,42 @@
 """Two ways from a set to a better one by small random changes: up to a property, and down while it lasts.
 
 Classifiers answer to signals that are far from all they were trained on, and do so erratically: a set that lacks a
-property by little often gains it by a change that nothing foretells. So each round asks a batch of varied changes
-and goes on from the best. Besides single variables, *runs* of neighbouring ones are added and dropped: in a Fourier
-transform of a whole clip neighbours together hold the envelope of what sounds at their frequency, one alone is a
-tone that lasts through the clip.
+property by little often gains it by a change that nothing foretells. So each round draws many varied changes, asks
+those that promise most by what was learnt (:mod:`.surrogate`), and goes on from the best. Besides single variables,
+*runs* of neighbouring ones are added and dropped: in a Fourier transform of a whole clip neighbours together hold the
+envelope of what sounds at their frequency, one alone is a tone that lasts through the clip.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from ..spectrum import Mask
 from .candidates import Bins
-from .minimality import Best, ask, smallest
+from .minimality import Best, ask, shrink_into, smallest
+from .problem import limited
 from .questions import TOLERANCE, BudgetSpent, Property, Search
+from .surrogate import Remembered, Surrogate, Values, log_scale
 
 BANDS = 40  #: of equal width on a logarithmic scale; half of the draws are spread evenly over them
-BATCH = 24  #: questions a round
+ROUND = 12  #: questions a round
+DRAWN = 6  #: times the changes of :meth:`Climb._changes` that a round chooses from
+DROPS = 8  #: times the questions of a round of thinning that it chooses from
+BOLDNESS = 1.5  #: standard deviations that not knowing is worth
 HEAT = 0.3  #: nats: a change for the worse by about so much is taken at first
 COOLING = 0.97  #: of the heat, a round
 PATIENCE = 12  #: rounds without gain that end a climb
 RESERVE = 150  #: questions left for a certificate, at most
 DROP = 0.4  #: share of a set that is dropped at first
-LONGEST = 150  #: the largest set that is grown
+LARGE = 24  #: variables: larger sets are thinned before each variable is tried
+CHUNKS = 8  #: that a set is cut into where the budget cannot try each of its variables
+NOTHING: Bins = np.empty(0, dtype=np.intp)
 
 
 @dataclass
@@ -53,7 +62,8 @@ class Draws:
         weights = self.amplitude + 1e-12 * max(float(self.amplitude.max()), 1e-12)
         if self.allowed is not None:
             weights = np.where(self.allowed, weights, 0.0)
-        band = np.minimum(np.log1p(11 * np.arange(size) / size) / np.log(12) * BANDS, BANDS - 1).astype(np.intp)
+        self._weights = weights
+        band = np.minimum(log_scale(size) * BANDS, BANDS - 1).astype(np.intp)
         loudness = np.bincount(band, weights, BANDS)
         self._by_amplitude = np.cumsum(weights)
         self._by_band = np.cumsum(weights / np.maximum(loudness, 1e-300)[band])
@@ -62,6 +72,13 @@ class Draws:
         """At most ``count`` variables, by amplitude in the clip or in their own band."""
         weights = self._by_band if self.rng.random() < 0.5 else self._by_amplitude
         return np.unique(self._draw(weights, count))
+
+    def near(self, variable: int) -> Bins:
+        """A variable near another: by amplitude among those within a random distance."""
+        reach = int(np.exp(self.rng.uniform(0, np.log(max(self.energy.size / 20, 2)))))
+        low = max(0, variable - reach)
+        weights = self._weights[low : variable + reach + 1]
+        return low + self._draw(np.cumsum(weights), 1)
 
     def run(self, longest: int) -> Bins:
         """Neighbours around a variable drawn by amplitude: 2 to ``longest``, short ones more often."""
@@ -79,22 +96,30 @@ class Draws:
 
 @dataclass
 class Climb:
-    """Climbs to a property, and what was learnt of single variables on the way.
+    """Climbs to a property, and what was learnt on the way.
 
     Attributes
     ----------
-    property_ : Property
+    sought : Property
     draws : Draws
+    surrogate : Surrogate
+        Foretells which changes are worth asking.
+    property_ : Remembered
+        What is sought; its answers are learnt.
     gains : dict
         By how much each variable, added alone, last brought a set nearer, in nats.
     top : float
         The slack that the last climb reached.
     """
 
-    property_: Property
+    sought: InitVar[Property]
     draws: Draws
     gains: dict[int, float] = field(default_factory=dict)
     top: float = field(default=-np.inf, init=False)
+
+    def __post_init__(self, sought: Property) -> None:
+        self.surrogate = Surrogate(self.draws.energy, complements=sought.cost > 1)
+        self.property_ = Remembered(sought, self.surrogate)
 
     def from_(self, start: Mask, slack: float, limit: int, questions: int) -> Search[Mask | None]:
         """From a set that lacks the property to one that has it.
@@ -107,26 +132,29 @@ class Climb:
         limit : int
             Largest set wanted.
         questions : int
-            There are for it; it ends at half of them if it has not come half of the way.
+            For it, about: half of them if it comes no nearer, half as many again if it nearly arrives.
 
         Returns
         -------
         bool [size] or None
             ``None`` if the budget or the patience ended.
         """
-        self.top = slack
+        self.top = slack_at_start = min(slack, -TOLERANCE)
         mask, heat, calm, asked = start, HEAT, 0, 0
-        halfway = slack / 2
-        while calm < PATIENCE and asked < questions and (asked < questions // 2 or self.top > halfway):
-            candidates = np.array([c for c in self._changes(mask, limit) if 0 < c.sum() <= limit])
-            if not candidates.size:
+        # half of the questions where it comes no nearer, half as many again where it nearly arrives
+        while calm < PATIENCE and asked < questions * (1.5 - self.top / slack_at_start):
+            drawn = (change for _ in range(DRAWN) for change in self._changes(mask, limit))
+            different = {change.tobytes(): change for change in drawn if 0 < change.sum() <= limit}
+            if not different:
                 return None
+            candidates = np.array(list(different.values()))
+            candidates = candidates[self.surrogate.choose(candidates, ROUND // self.property_.cost, _hope)]
             try:
                 answers = yield from ask(self.property_, candidates)
             except BudgetSpent:
                 return None
             asked += len(candidates) * self.property_.cost
-            self._learn(mask, slack, candidates, answers)
+            self._note(mask, slack, candidates, answers)
             found = smallest(candidates, answers)
             if found is not None:
                 return found
@@ -138,46 +166,82 @@ class Climb:
         return None
 
     def _changes(self, mask: Mask, limit: int) -> Iterator[Mask]:
-        """A round's candidates: about :data:`BATCH` questions' worth of additions, exchanges and omissions."""
-        draws, kept, share = self.draws, np.flatnonzero(mask), 1 / self.property_.cost
-        for _ in range(int(8 * share)):
-            yield _with(mask, draws.single())
+        """Additions, exchanges and omissions."""
+        draws, kept = self.draws, np.flatnonzero(mask)
+        for _ in range(8):
+            yield _change(mask, draws.single())
         promising = np.array([b for b in sorted(self.gains, key=lambda b: -self.gains[b]) if not mask[b]][:8], np.intp)
         for bins in (*promising[:3, None], *(promising[:count] for count in (2, 4, 8) if promising.size >= count)):
-            yield _with(mask, bins)
+            yield _change(mask, bins)
         for count in (2, 5, 12):
-            yield _with(mask, draws.single(count))
-        for _ in range(int(5 * share)):
-            yield _with(mask, draws.run(limit // 3))
+            yield _change(mask, draws.single(count))
+        for _ in range(5):
+            yield _change(mask, draws.run(limit // 3))
+        if kept.size:
+            for _ in range(4):
+                moved = draws.rng.choice(kept, 1)
+                yield _change(mask, draws.near(int(moved[0])), moved)
         if kept.size > 1:
-            for _ in range(int(4 * share)):
-                yield _with(_without(mask, draws.rng.choice(kept)), draws.single())
-            for _ in range(int(2 * share)):
-                yield _without(mask, draws.rng.choice(kept))
+            for _ in range(4):
+                yield _change(mask, draws.single(), draws.rng.choice(kept, 1))
+            for _ in range(2):
+                yield _change(mask, NOTHING, draws.rng.choice(kept, 1))
 
-    def _learn(self, mask: Mask, slack: float, candidates: Mask, answers: NDArray[np.float64]) -> None:
+    def _note(self, mask: Mask, slack: float, candidates: Mask, answers: Values) -> None:
         for candidate, answer in zip(candidates, answers, strict=True):
             added = np.flatnonzero(candidate ^ mask)
             if added.size == 1 and candidate[added[0]]:
                 self.gains[int(added[0])] = float(answer) - slack
 
 
-def thin(
-    property_: Property, mask: Mask, draws: Draws, best: Best, reserve: float = 0.0, *, passes: bool = True
-) -> Search[Mask]:
-    """Drop runs and single variables at random while the property lasts.
+def reduce(climb: Climb, mask: Mask, order: Bins, best: Best, left: int) -> Search[int]:
+    """Make a set that has the property small: thin it while it is large, then try each of its variables.
 
-    Each round drops about the same share of the set in many ways. Of those that keep the property the smallest is
+    Parameters
+    ----------
+    climb : Climb
+        Its property, draws and surrogate are used.
+    mask : bool [size]
+    order : int [size]
+        All variables, the most important first.
+    best : Best
+        Gets each smaller set, and the certificate.
+    left : int
+        Questions there are for it.
+
+    Returns
+    -------
+    int
+        The questions spent.
+    """
+    spent = 0
+    if mask.sum() > LARGE:
+        mask, spent = yield from limited(thin(climb, mask, best, enough=LARGE, reserve=1.5), left)
+    size = int(mask.sum())
+    chunks = CHUNKS if size > left - spent else size
+    _, more = yield from limited(shrink_into(best, climb.property_, mask, order, chunks), left - spent)
+    return spent + more
+
+
+def thin(
+    climb: Climb, mask: Mask, best: Best, *, enough: int = 1, reserve: float = 0.0, passes: bool = True
+) -> Search[Mask]:
+    """Drop runs and single variables while the property lasts.
+
+    Each round draws sets that lack about the same share, in many ways, and asks those from which most may be
+    expected: the variables dropped, times the chance that the property lasts. Of those that keep it the smallest is
     taken, a little slack (nats) weighing as much as some variables; the share grows with success and falls without.
 
     Parameters
     ----------
-    property_ : Property
+    climb : Climb
+        Its property, draws and surrogate are used.
     mask : bool [size]
         A set that has the property.
-    draws : Draws
     best : Best
         Gets each smaller set.
+    enough : int
+        Stop at so many variables.
     reserve : float
         Leave so many times the questions that dropping each variable alone would take, :data:`RESERVE` at most.
     passes : bool
@@ -188,15 +252,18 @@ def thin(
     bool [size]
         The last set; the budget of this stage may be spent.
     """
+    property_, questions = climb.property_, ROUND // climb.property_.cost
     if passes:
         best.offer(mask)
     share, failures, left = DROP, 0, np.inf
     try:
-        while (size := int(mask.sum())) > 1:
-            if reserve and left < min(reserve * size * property_.cost + BATCH, RESERVE):
+        while (size := int(mask.sum())) > enough:
+            if reserve and left < min(reserve * size * property_.cost + ROUND, RESERVE):
                 break
             kept = np.flatnonzero(mask)
-            candidates = np.array([_drop(mask, kept, share, draws) for _ in range(BATCH // property_.cost)])
+            drawn = np.array([_drop(mask, kept, share, climb.draws) for _ in range(DROPS * questions)])
+            dropped = size - drawn.sum(axis=1)
+            candidates = drawn[climb.surrogate.choose(drawn, questions, partial(_expect, dropped))]
             answer = yield property_.masks(candidates)
             left, slack = answer.left, property_.slack(answer)
             passing = np.flatnonzero(slack >= TOLERANCE)
@@ -212,6 +279,16 @@ def thin(
     except BudgetSpent:
         pass
     return mask
+
+
+def _hope(mean: Values, deviation: Values) -> Values:
+    """The slack that may well be (upper confidence bound)."""
+    return mean + BOLDNESS * deviation
+
+
+def _expect(dropped: Values, mean: Values, deviation: Values) -> Values:
+    """The variables dropped, times the chance that the property lasts."""
+    return np.asarray(dropped * ndtr(mean / deviation))
 
 
 def _drop(mask: Mask, kept: Bins, share: float, draws: Draws) -> Mask:
@@ -232,13 +309,8 @@ def _drop(mask: Mask, kept: Bins, share: float, draws: Draws) -> Mask:
     return found
 
 
-def _with(mask: Mask, bins: NDArray[np.intp]) -> Mask:
+def _change(mask: Mask, added: Bins, dropped: Bins = NOTHING) -> Mask:
     found = mask.copy()
-    found[bins] = True
-    return found
-
-
-def _without(mask: Mask, bins: NDArray[np.intp] | np.intp) -> Mask:
-    found = mask.copy()
-    found[bins] = False
+    found[dropped] = False
+    found[added] = True
     return found

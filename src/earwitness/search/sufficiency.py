@@ -3,13 +3,13 @@
 A set found by removing content from the whole clip ends in a local minimum of tens to thousands of bins; one grown
 from silence, guided by how much nearer each change brings the label, mostly needs a handful. So:
 
-1. silence, and the strongest bins alone: often one suffices;
+1. silence, and strong bins alone that lie apart: often one suffices, and neighbours get nearly the same answer;
 2. the shortest sufficient prefix of the energy order on a coarse grid: large, but from here on there is a set to
    return whenever the budget ends;
 3. *climb* (:mod:`.evolution`) from the best single bins;
-4. if that fails twice, *thin* that prefix;
-5. *shrink* what was found to a certified minimum;
-6. climb again, looking only for smaller sets, while the budget allows and there is much to gain.
+4. if that fails twice, start from that prefix instead;
+5. *reduce* what was found to a certified minimum;
+6. climb again from the smaller sets that came nearest, while the budget allows and there is enough to gain.
 
 Sufficiency is not monotone along any order: only what was asked is known, so every step asks.
 """
@@ -21,16 +21,19 @@ from numpy.typing import NDArray
 
 from ..spectrum import Mask
 from .candidates import Bins
-from .evolution import LONGEST, Climb, Draws, thin
-from .minimality import Best, ask, extend, shrink_into
+from .evolution import Climb, Draws, reduce
+from .minimality import Best, ask, extend
 from .problem import limited
 from .questions import TOLERANCE, BudgetSpent, Certificate, Found, Property, Search, Sufficient, Target
 
-FIRST = 16  #: strongest bins asked alone
-ATTEMPTS = 5  #: at climbing
-CLIMB = 300  #: questions one attempt may ask
-CHUNKS = 8  #: that a set is cut into where the budget cannot try each of its bins
-AGAIN = 80  #: questions another attempt may ask once a set was found
+FIRST = 16  #: bins asked alone
+APART = 1 / 256  #: of all variables: as far the bins asked alone lie from each other at least (30 Hz at 16 kHz)
+GRID = 4.0  #: growth of the prefixes
+ATTEMPTS = 12  #: at climbing
+LONGEST = 150  #: variables: the largest set that is grown
+CLIMB = 180  #: questions an attempt may ask, about
+AGAIN = 48  #: questions another attempt may ask once a set was found
+WORTH = 16  #: questions that each variable beyond two in the best set found is worth to seek a smaller one
 
 
 def sufficient(
@@ -38,7 +41,7 @@ def sufficient(
     target: Target,
     seed: int = 0,
     allowed: Mask | None = None,
-    budget: int = 5 * CLIMB,
+    budget: int = 900,
 ) -> Search[Found]:
     """Seek the smallest sufficient set.
 
@@ -81,10 +84,12 @@ def shortest_prefix(property_: Property, order: Bins, size: int, growth: float =
 
 
 def _seek(property_: Property, draws: Draws, order: Bins, best: Best, budget: int) -> Search[None]:
-    silence = np.zeros(draws.energy.size, dtype=bool)
-    first = order[:FIRST]
+    size = draws.energy.size
+    climb = Climb(property_, draws)
+    silence = np.zeros(size, dtype=bool)
+    first = spread(order, FIRST, int(APART * size))
     singles = np.concatenate([silence[None], extend(silence, first[:, None])])
-    slack = yield from ask(property_, singles)
+    slack = yield from ask(climb.property_, singles)
     passing = np.flatnonzero(slack >= TOLERANCE)
     if passing.size:
         # silence was asked in the same batch: a single bin that passes without it is minimal
@@ -93,33 +98,38 @@ def _seek(property_: Property, draws: Draws, order: Bins, best: Best, budget: in
         best.offer(mask, Certificate("one_minimal", int(mask.sum())) if certain else None)
         return
     left = budget - len(singles)
-    climb = Climb(property_, draws, dict(zip(map(int, first), map(float, slack[1:] - slack[0]), strict=True)))
-    # with few questions, a coarser grid
-    growth = 2.0 if budget >= 200 else 4.0
-    prefix, spent = yield from limited(shortest_prefix(property_, order, draws.energy.size, growth), left)
+    climb.gains.update(zip(map(int, first), map(float, slack[1:] - slack[0]), strict=True))
+    prefix, spent = yield from limited(shortest_prefix(climb.property_, order, size, GRID), left)
     left -= spent
+    small = prefix is not None and prefix.sum() <= FIRST
     if prefix is not None:
         best.offer(prefix)
-        if prefix.sum() <= FIRST:
-            _, spent = yield from limited(shrink_into(best, property_, prefix, order, int(prefix.sum())), left)
-            left -= spent
+        if small:
+            left -= yield from reduce(climb, prefix, order, best, left)
+    since = left if small else None  # questions left when the first set was found that is no mere prefix
     for attempt, row in enumerate(np.argsort(-slack, kind="stable")[:ATTEMPTS]):
-        size = LONGEST if best.mask is None else int(best.mask.sum())
-        if size <= 2 or (size <= 4 and attempt >= 3):
-            return
-        questions = min(CLIMB, max(budget // 3, AGAIN)) if best.mask is None or best.mask is prefix else AGAIN
-        mask, spent = yield from limited(
-            climb.from_(singles[row], float(slack[row]), min(LONGEST, size - 1), questions), left
-        )
+        least = LONGEST + 1 if best.mask is None else int(best.mask.sum())
+        start, nearness, questions = singles[row], float(slack[row]), min(CLIMB, max(budget // 3, AGAIN))
+        if since is not None:
+            if WORTH * (least - 2) <= since - left:
+                return
+            start, nearness = climb.property_.take_nearest(least - 1, size) or (start, nearness)
+            questions = AGAIN
+        mask, spent = yield from limited(climb.from_(start, nearness, min(LONGEST, least - 1), questions), left)
         left -= spent
-        if mask is None and attempt == 1 and prefix is not None and best.mask is prefix:
+        if mask is None and since is None and attempt == 1:
             mask = prefix
-        if mask is None:
-            continue
-        if mask.sum() > 8:
-            mask, spent = yield from limited(thin(property_, mask, draws, best, reserve=1.5), left)
-            left -= spent
-        _, spent = yield from limited(
-            shrink_into(best, property_, mask, order, CHUNKS if mask.sum() > left else size), left
-        )
-        left -= spent
+        if mask is not None:
+            left -= yield from reduce(climb, mask, order, best, left)
+            since = left if since is None else since
+
+
+def spread(order: Bins, count: int, distance: int) -> Bins:
+    """The first ``count`` variables of an order that lie further than ``distance`` from each other, int [≤ count]."""
+    chosen: list[int] = []
+    for variable in map(int, order):
+        if all(abs(variable - other) > distance for other in chosen):
+            chosen.append(variable)
+            if len(chosen) == count:
+                break
+    return np.array(chosen, dtype=np.intp)
