@@ -86,7 +86,7 @@ def test_old_answers_are_forgotten_but_not_the_first() -> None:
     for start in range(0, 600, 20):
         masks = singles(np.arange(start, start + 20))
         surrogate.learn(masks, nearness(masks))
-    candidates = singles(np.array([10, 590, 300]))
+    candidates = singles(np.array([10, 590, 200]))
     watch = Watch()
     surrogate.choose(candidates, 2, watch)
     _, deviation = watch.seen[0]
