@@ -30,3 +30,19 @@ def make_atoms(energy: NDArray[np.float64], count: int = ATOMS, cover: float = C
     amplitude = np.cumsum(np.sqrt(energy[strong]))
     place = np.minimum((amplitude / max(amplitude[-1], 1e-30) * count).astype(np.intp), count - 1)
     return [strong[place == index] for index in np.unique(place)]
+
+
+def log_scale(size: int) -> NDArray[np.float64]:
+    """Where each variable lies from 0 to 1: about linear in the lowest tenth, logarithmic above, float64 [size]."""
+    return np.asarray(np.log1p(11 * np.arange(size) / size) / np.log(12))
+
+
+def spread(order: Bins, count: int, distance: int) -> Bins:
+    """The first ``count`` variables of an order that lie further than ``distance`` from each other, int [≤ count]."""
+    chosen: list[int] = []
+    for variable in map(int, order):
+        if all(abs(variable - other) > distance for other in chosen):
+            chosen.append(variable)
+            if len(chosen) == count:
+                break
+    return np.array(chosen, dtype=np.intp)

@@ -18,17 +18,17 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from ..spectrum import Mask
-from .candidates import Bins
+from .candidates import Bins, log_scale
+from .gaussian import Values, hope
 from .minimality import Best, ask, shrink_into, smallest
 from .problem import limited
 from .questions import TOLERANCE, BudgetSpent, Property, Search
-from .surrogate import Remembered, Surrogate, Values, log_scale
+from .surrogate import Remembered, Surrogate
 
 BANDS = 40  #: of equal width on a logarithmic scale; half of the draws are spread evenly over them
 ROUND = 12  #: questions a round
 DRAWN = 6  #: times the changes of :meth:`Climb._changes` that a round chooses from
 DROPS = 8  #: times the questions of a round of thinning that it chooses from
-BOLDNESS = 1.5  #: standard deviations that not knowing is worth
 HEAT = 0.3  #: nats: a change for the worse by about so much is taken at first
 COOLING = 0.97  #: of the heat, a round
 PATIENCE = 12  #: rounds without gain that end a climb
@@ -102,20 +102,20 @@ class Climb:
     ----------
     sought : Property
     draws : Draws
+    boldness : float
+        Standard deviations that not knowing is worth.
     surrogate : Surrogate
         Foretells which changes are worth asking.
     property_ : Remembered
         What is sought; its answers are learnt.
     gains : dict
         By how much each variable, added alone, last brought a set nearer, in nats.
-    top : float
-        The slack that the last climb reached.
     """
 
     sought: InitVar[Property]
     draws: Draws
+    boldness: float = 1.5
     gains: dict[int, float] = field(default_factory=dict)
-    top: float = field(default=-np.inf, init=False)
 
     def __post_init__(self, sought: Property) -> None:
         self.surrogate = Surrogate(self.draws.energy, complements=sought.cost > 1)
@@ -139,16 +139,18 @@ class Climb:
         bool [size] or None
             ``None`` if the budget or the patience ended.
         """
-        self.top = slack_at_start = min(slack, -TOLERANCE)
+        top = slack_at_start = min(slack, -TOLERANCE)
         mask, heat, calm, asked = start, HEAT, 0, 0
         # half of the questions where it comes no nearer, half as many again where it nearly arrives
-        while calm < PATIENCE and asked < questions * (1.5 - self.top / slack_at_start):
+        while calm < PATIENCE and asked < questions * (1.5 - top / slack_at_start):
             drawn = (change for _ in range(DRAWN) for change in self._changes(mask, limit))
             different = {change.tobytes(): change for change in drawn if 0 < change.sum() <= limit}
             if not different:
                 return None
             candidates = np.array(list(different.values()))
-            candidates = candidates[self.surrogate.choose(candidates, ROUND // self.property_.cost, _hope)]
+            candidates = candidates[
+                self.surrogate.choose(candidates, ROUND // self.property_.cost, hope(self.boldness))
+            ]
             try:
                 answers = yield from ask(self.property_, candidates)
             except BudgetSpent:
@@ -161,8 +163,8 @@ class Climb:
             best = int(np.argmax(answers))
             if answers[best] > slack - heat * self.draws.rng.exponential():
                 mask, slack = candidates[best], float(answers[best])
-            calm = 0 if slack > self.top + 1e-3 else calm + 1
-            self.top, heat = max(self.top, slack), heat * COOLING
+            calm = 0 if slack > top + 1e-3 else calm + 1
+            top, heat = max(top, slack), heat * COOLING
         return None
 
     def _changes(self, mask: Mask, limit: int) -> Iterator[Mask]:
@@ -279,11 +281,6 @@ def thin(
     except BudgetSpent:
         pass
     return mask
-
-
-def _hope(mean: Values, deviation: Values) -> Values:
-    """The slack that may well be (upper confidence bound)."""
-    return mean + BOLDNESS * deviation
 
 
 def _expect(dropped: Values, mean: Values, deviation: Values) -> Values:

@@ -3,7 +3,7 @@
 A set found by removing content from the whole clip ends in a local minimum of tens to thousands of bins; one grown
 from silence, guided by how much nearer each change brings the label, mostly needs a handful. So:
 
-1. silence, and strong bins alone that lie apart: often one suffices, and neighbours get nearly the same answer;
+1. silence, and bins alone (:mod:`.singles`): often one suffices, though only a few of thousands may;
 2. the shortest sufficient prefix of the energy order on a coarse grid: large, but from here on there is a set to
    return whenever the budget ends;
 3. *climb* (:mod:`.evolution`) from the best single bins;
@@ -21,19 +21,21 @@ from numpy.typing import NDArray
 
 from ..spectrum import Mask
 from .candidates import Bins
-from .evolution import Climb, Draws, reduce
+from .evolution import NOTHING, Climb, Draws, reduce
 from .minimality import Best, ask, extend
 from .problem import limited
 from .questions import TOLERANCE, BudgetSpent, Certificate, Found, Property, Search, Sufficient, Target
+from .singles import FIRST, ask_singles
 
-FIRST = 16  #: bins asked alone
-APART = 1 / 256  #: of all variables: as far the bins asked alone lie from each other at least (30 Hz at 16 kHz)
+SINGLES = 32  #: questions about silence and bins alone, at most
 GRID = 4.0  #: growth of the prefixes
+SMALL = 16  #: variables: a prefix no larger is taken to be as good as grown
 ATTEMPTS = 12  #: at climbing
 LONGEST = 150  #: variables: the largest set that is grown
 CLIMB = 180  #: questions an attempt may ask, about
 AGAIN = 48  #: questions another attempt may ask once a set was found
-WORTH = 16  #: questions that each variable beyond two in the best set found is worth to seek a smaller one
+BOLDNESS = 1.0  #: standard deviations that not knowing is worth to a climb
+WORTH = 10  #: questions that each variable beyond two in the best set found is worth to seek a smaller one
 
 
 def sufficient(
@@ -85,23 +87,22 @@ def shortest_prefix(property_: Property, order: Bins, size: int, growth: float =
 
 def _seek(property_: Property, draws: Draws, order: Bins, best: Best, budget: int) -> Search[None]:
     size = draws.energy.size
-    climb = Climb(property_, draws)
-    silence = np.zeros(size, dtype=bool)
-    first = spread(order, FIRST, int(APART * size))
-    singles = np.concatenate([silence[None], extend(silence, first[:, None])])
-    slack = yield from ask(climb.property_, singles)
+    climb = Climb(property_, draws, BOLDNESS)
+    questions = min(SINGLES, max(budget // 2, FIRST))
+    alone, slack = yield from ask_singles(climb.property_, draws.energy, order, questions)
+    singles = extend(np.zeros(size, dtype=bool), [NOTHING, *alone[:, None]])
     passing = np.flatnonzero(slack >= TOLERANCE)
     if passing.size:
-        # silence was asked in the same batch: a single bin that passes without it is minimal
+        # silence was asked as well: a single bin that passes without it is minimal
         certain = passing[0] == 0 or slack[0] < -TOLERANCE
         mask = singles[passing[0]]
         best.offer(mask, Certificate("one_minimal", int(mask.sum())) if certain else None)
         return
     left = budget - len(singles)
-    climb.gains.update(zip(map(int, first), map(float, slack[1:] - slack[0]), strict=True))
+    climb.gains.update(zip(map(int, alone), map(float, slack[1:] - slack[0]), strict=True))
     prefix, spent = yield from limited(shortest_prefix(climb.property_, order, size, GRID), left)
     left -= spent
-    small = prefix is not None and prefix.sum() <= FIRST
+    small = prefix is not None and prefix.sum() <= SMALL
     if prefix is not None:
         best.offer(prefix)
         if small:
@@ -122,14 +123,3 @@ def _seek(property_: Property, draws: Draws, order: Bins, best: Best, budget: in
         if mask is not None:
             left -= yield from reduce(climb, mask, order, best, left)
             since = left if since is None else since
-
-
-def spread(order: Bins, count: int, distance: int) -> Bins:
-    """The first ``count`` variables of an order that lie further than ``distance`` from each other, int [≤ count]."""
-    chosen: list[int] = []
-    for variable in map(int, order):
-        if all(abs(variable - other) > distance for other in chosen):
-            chosen.append(variable)
-            if len(chosen) == count:
-                break
-    return np.array(chosen, dtype=np.intp)
