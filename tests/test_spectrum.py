@@ -57,12 +57,21 @@ def test_kept_and_removed_add_up_to_the_clip(samples: int, seed: int) -> None:
     np.testing.assert_allclose(kept.astype(float) + removed, clip.samples, atol=1e-6)
 
 
-def test_a_signal_does_not_depend_on_its_company() -> None:
-    spectrum = Spectrum(noise(4801))
-    masks = np.random.default_rng(1).random((33, spectrum.size)) < 0.3
-    together = signals(spectrum, masks)
-    for row, mask in enumerate(masks):
-        np.testing.assert_array_equal(signals(spectrum, mask[None])[0], together[row])
+@pytest.mark.parametrize("domain", ["rfft", "octave:3"])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_signal_depends_neither_on_its_company_nor_on_threads(
+    domain: str, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spectrum = Spectrum(noise(4801), Domain.parse(domain))
+    rng = np.random.default_rng(1)
+    masks = rng.random((100, spectrum.size)) < 0.3  # several times as many as are made at once
+    gains = np.exp(2j * np.pi * rng.random(masks.shape))
+    alone = [spectrum.invert(mask[None])[0].numpy() for mask in masks]
+    changed = [spectrum.change(row[None])[0].numpy() for row in gains]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    np.testing.assert_array_equal(signals(spectrum, masks), alone)
+    np.testing.assert_array_equal(spectrum.change(gains).numpy(), changed)
+    assert signals(spectrum, masks[:0]).shape == (0, 4801)
 
 
 def test_one_bin_is_a_tone_of_its_frequency_and_energy() -> None:

@@ -18,10 +18,11 @@ clip, and a signal does not depend on which others were made with it: clip and m
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import scipy.fft
@@ -35,8 +36,10 @@ from .errors import ConfigError, nearest
 
 Mask = NDArray[np.bool_]
 Runs = tuple[tuple[int, int], ...]
+T = TypeVar("T", bound=np.generic)
 
 OCCLUSIONS = ("zero", "mean", "noise")
+AT_ONCE = 1 << 16  #: complex numbers of a transform: 1 MiB, as a processor's cache holds
 DOMAINS = ("rfft", "mel", "octave", "edges", "stft")
 
 
@@ -196,16 +199,15 @@ class Spectrum:
         device = torch.device(device)
         if self._stft is not None:
             return torch.from_numpy(self._invert_stft(masks)).to(device)
-        if self._band is not None:
-            masks = masks[:, self._band]
         if device.type == "cuda":
             values, fill = self._on(device)
-            chosen = torch.where(torch.from_numpy(masks).to(device), values, fill)
+            chosen = torch.where(torch.from_numpy(self._to_bins(masks)).to(device), values, fill)
             signal: Tensor = torch.fft.irfft(chosen, len(self.clip), dim=1).float()
             return signal
-        kept = np.where(masks, self._values, self._fill)
-        signals = scipy.fft.irfft(kept, len(self.clip), axis=1, overwrite_x=True)
-        return torch.from_numpy(np.asarray(signals, dtype=np.float32)).to(device)
+        signals = self._synthesize(
+            len(masks), lambda rows: np.where(self._to_bins(masks[rows]), self._values, self._fill)
+        )
+        return torch.from_numpy(signals).to(device)
 
     def change(self, gains: NDArray[np.complex128], device: torch.device | str = "cpu") -> Tensor:
         """Make the signals in which each variable is multiplied by a complex gain.
@@ -226,14 +228,13 @@ class Spectrum:
         if self._stft is not None:
             cells = gains.reshape(-1, *self._values.shape) * self._values
             return torch.from_numpy(self._invert_cells(cells)).to(device)
-        if self._band is not None:
-            gains = gains[:, self._band]
         if device.type == "cuda":
             values, _ = self._on(device)
-            signal: Tensor = torch.fft.irfft(torch.from_numpy(gains).to(device) * values, len(self.clip), dim=1).float()
+            changed = torch.from_numpy(self._to_bins(gains)).to(device) * values
+            signal: Tensor = torch.fft.irfft(changed, len(self.clip), dim=1).float()
             return signal
-        signals = scipy.fft.irfft(gains * self._values, len(self.clip), axis=1, overwrite_x=True)
-        return torch.from_numpy(np.asarray(signals, dtype=np.float32)).to(device)
+        signals = self._synthesize(len(gains), lambda rows: self._to_bins(gains[rows]) * self._values)
+        return torch.from_numpy(signals).to(device)
 
     def sensitivity(self, gradient: NDArray[np.floating]) -> NDArray[np.complex128]:
         """How a quantity responds to gains on the variables, to first order.
@@ -313,6 +314,28 @@ class Spectrum:
         """Samples zero-padded to half a window at least: what the short-time transform needs."""
         short = (int(self.domain.numbers[0]) + 1) // 2 - samples.size
         return np.pad(samples, (0, short)) if short > 0 else samples
+
+    def _to_bins(self, rows: NDArray[T]) -> NDArray[T]:
+        """Rows over the variables, [M, size], as rows over the rFFT's bins."""
+        return rows if self._band is None else rows[:, self._band]
+
+    def _synthesize(self, count: int, transform: Callable[[slice], NDArray[np.complex128]]) -> NDArray[np.float32]:
+        """The signals of so many rFFTs, float32 [count, N], made a few at a time.
+
+        So their transforms need little memory and stay in the processor's cache, and each thread that torch may use
+        makes some of them.
+        """
+        signals = np.empty((count, len(self.clip)), dtype=np.float32)
+        step = max(1, AT_ONCE // self._values.size)
+
+        def synthesize(start: int) -> None:
+            rows = slice(start, start + step)
+            signals[rows] = scipy.fft.irfft(transform(rows), len(self.clip), axis=1, overwrite_x=True)
+
+        starts = range(0, count, step)
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            list((pool.map if len(starts) > 1 else map)(synthesize, starts))
+        return signals
 
     def _invert_stft(self, masks: Mask) -> NDArray[np.float32]:
         return self._invert_cells(
