@@ -92,13 +92,16 @@ def _run_complete(subjects: Subjects, model: str, delta: float, budget: int, cli
 def _agree(subjects: Subjects, model: str, delta: float, clips: int) -> Cell:
     budgets = [SUFFICIENT_BUDGET] * clips
     masks: list[list[Mask | None]] = []
+    questions: list[list[int]] = []
     for seed in range(SEEDS):
         search = partial(sufficient, seed=seed, budget=SUFFICIENT_BUDGET)
-        masks.append(run_searches(subjects[model], delta, Sufficient, search, budgets)[1])
+        cell, found = run_searches(subjects[model], delta, Sufficient, search, budgets)
+        masks.append(found)
+        questions.append([trial["questions"] for trial in cell["trials"]])
     rows = []
-    for drawn in zip(*masks, strict=True):
+    for drawn, asked in zip(zip(*masks, strict=True), zip(*questions, strict=True), strict=True):
         there = [mask for mask in drawn if mask is not None]
         values = [jaccard(a, b) for a, b in itertools.combinations(there, 2)]
         sizes = [int(mask.sum()) for mask in there]
-        rows.append({"jaccard": float(np.mean(values)) if values else None, "sizes": sizes})
+        rows.append({"jaccard": float(np.mean(values)) if values else None, "sizes": sizes, "questions": asked})
     return {"clips": rows}

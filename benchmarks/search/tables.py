@@ -164,13 +164,20 @@ def _agreement(store: Store, clips: int) -> str:
     for model, delta, _, cell in _pick(store, "agreement", clips):
         values = [row["jaccard"] for row in cell["clips"] if row["jaccard"] is not None]
         spread = [max(row["sizes"]) / max(1, min(row["sizes"])) for row in cell["clips"] if row["sizes"]]
-        rows.append([model, delta, median(values), float(np.mean(values)), median(spread)])
+        sizes = [size for row in cell["clips"] for size in row["sizes"]]
+        asked = np.median([row["questions"] for row in cell["clips"]], axis=0)
+        rows.append([
+            model, delta, median(values), float(np.mean(values)), median(spread), median(sizes), median(asked),
+            f"{asked.min():.0f}–{asked.max():.0f}",
+        ])  # fmt: skip
     if not rows:
         return ""
     return (
         f"## Agreement over {SEEDS} seeds\n\nJaccard index of every two seeds' sufficient sets, averaged for each "
-        "clip; and the largest set over the smallest.\n\n"
-        + make_table(("model", "δ", "Jaccard, median", "mean", "largest / smallest"), rows)
+        "clip; the largest set over the smallest; bins of all sets; and each seed's median of questions.\n\n"
+        + make_table(
+            ("model", "δ", "Jaccard, median", "mean", "largest / smallest", "bins", "questions", "of seeds"), rows
+        )
     )
 
 
