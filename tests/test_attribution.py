@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from earwitness.errors import ConfigError
 from earwitness.models import Classifier
 from earwitness.search import Driver, Job
-from earwitness.search.attribution import Survey, attribute
+from earwitness.search.attribution import STAGES, Survey, attribute
 from earwitness.search.problem import Problem
+from earwitness.search.questions import Answer
 from earwitness.search.responsibility import agreement
 from earwitness.spectrum import Mask, Spectrum
 from planted import HIGH, LOW, SIZE, Oracle, PlantedModel, Rule, both, drive, has, make_clip, make_problem, target_of
@@ -104,3 +105,43 @@ def test_few_variables_are_mapped_one_by_one(size: int) -> None:
 def test_impossible_surveys_are_refused(how: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="too small; use at least"):
         Survey(**how)
+
+
+def area(rule: Rule, scores: NDArray[np.float32]) -> float:
+    """Area under the insertion curve of a map less that under its deletion curve."""
+    rank = np.argsort(np.argsort(-scores, kind="stable"), kind="stable")
+    kept = rank < np.linspace(0, scores.size, 80).round()[:, None]
+    return float((rule(kept).astype(float) - rule(~kept)).mean())
+
+
+def test_questions_beyond_the_effects_order_the_cells() -> None:
+    """Two bands that spoil each other have no effect on average."""
+    first, second, third = (hears((start, start + 200)) for start in (900, 1900, 5900))
+
+    def rule(masks: Mask) -> Mask:
+        return np.asarray((first(masks) ^ second(masks)) | third(masks))
+
+    gains = []
+    for seed in range(4):
+        known, ordered = (map_of(rule, seed, budget, size=8_001) for budget in (300, 600))
+        assert np.unique(ordered).size <= 256
+        assert ordered.max() == 1
+        gains.append(area(rule, ordered) - area(rule, known))
+    assert min(gains) >= 0
+    assert np.mean(gains) > 0.02
+
+
+def test_each_part_of_the_order_goes_on_from_the_one_before() -> None:
+    search, oracle = attribute(make_problem(SIZE), target_of(has(LOW)), 500), Oracle(has(LOW))
+    asked: list[Mask] = []
+    try:
+        masks = next(search)
+        while True:
+            asked.append(masks[: len(masks) // 2])
+            masks = search.send(Answer(oracle(masks), 1000))
+    except StopIteration:
+        pass
+    parts = asked[-len(STAGES) :]
+    for before, after in pairwise(parts):
+        assert len({mask.tobytes() for mask in after}) > 1
+        assert (before <= after.all(axis=0)).all(axis=1).any()

@@ -273,9 +273,10 @@ def hash_code(*files: Path) -> str:
 
 
 def search_code() -> str:
-    """The hash of the package's searches and signals."""
+    """The hash of the package's searches for sets, and of its signals; the map has no part in them."""
     package = Path(earwitness.__file__).parent
-    return hash_code(*(package / "search").glob("*.py"), package / "spectrum.py")
+    searches = [path for path in (package / "search").glob("*.py") if path.stem != "attribution"]
+    return hash_code(*searches, package / "spectrum.py")
 
 
 def map_code() -> str:

@@ -39,6 +39,7 @@ from .peers import PEERS, Peer, Ranking, Worker, cut_steps, extract, make_enviro
 POINTS = 81
 #: the share of its budget that the search ``minimal`` keeps for the map
 MAP_SHARE = 0.1
+SEED_BUDGETS = {"seeds": 1, "seeds, twice the budget": 2}  #: times the default
 
 
 class Tools:
@@ -91,7 +92,8 @@ def list_maps(settings: Settings, subjects: Subjects, store: Store) -> Iterator[
         for peer in PEERS:
             compute = partial(_compare_maps, tools, subjects, model, peer)
             yield Task(f"{model}/{settings.clips}/{peer.name}", code, compute)
-        yield Task(f"{model}/{settings.clips}/seeds", ours, partial(_correlate_seeds, subjects, model))
+        for name, times in SEED_BUDGETS.items():
+            yield Task(f"{model}/{settings.clips}/{name}", ours, partial(_correlate_seeds, subjects, model, times))
 
 
 def measure_curves(driver: Driver, spectrum: Spectrum, target: Target, order: NDArray[np.intp]) -> tuple[float, float]:
@@ -153,9 +155,9 @@ def _compare_maps(tools: Tools, subjects: Subjects, model: str, peer: Peer) -> C
     return {"clips": rows}
 
 
-def _correlate_seeds(subjects: Subjects, model: str) -> Cell:
-    """Mean rank correlation of every two of five seeds' maps at the default budget, one a clip."""
-    budget = int(SearchSettings().budget * MAP_SHARE)
+def _correlate_seeds(subjects: Subjects, model: str, times: int) -> Cell:
+    """Mean rank correlation of every two of five seeds' maps at so many times the default budget, one a clip."""
+    budget = times * int(SearchSettings().budget * MAP_SHARE)
     subject, rows = subjects[model], []
     for clip in range(len(subject.spectra)):
         maps = [map_responsibility(subject, clip, budget, seed)[0] for seed in range(SEEDS)]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .bench import DELTAS, MODELS, SEEDS, SUFFICIENT_BUDGET, Cell, Store
+from .comparison import SEED_BUDGETS
 from .own import COMPLETE_BUDGETS
 from .peers import PACKAGES, PEERS
 
@@ -165,10 +166,11 @@ def _agreement(store: Store, clips: int) -> str:
         values = [row["jaccard"] for row in cell["clips"] if row["jaccard"] is not None]
         spread = [max(row["sizes"]) / max(1, min(row["sizes"])) for row in cell["clips"] if row["sizes"]]
         sizes = [size for row in cell["clips"] for size in row["sizes"]]
-        asked = np.median([row["questions"] for row in cell["clips"]], axis=0)
+        asked = np.array([row["questions"] for row in cell["clips"]])
+        of_seeds = np.median(asked, axis=0)
         rows.append([
-            model, delta, median(values), float(np.mean(values)), median(spread), median(sizes), median(asked),
-            f"{asked.min():.0f}–{asked.max():.0f}",
+            model, delta, median(values), float(np.mean(values)), median(spread), median(sizes),
+            float(np.median(asked)), f"{of_seeds.min():.0f}–{of_seeds.max():.0f}",
         ])  # fmt: skip
     if not rows:
         return ""
@@ -234,8 +236,9 @@ def _maps(store: Store, clips: int) -> str:
         return ""
     seeds: list[Row] = [
         [model, cell["budget"], median(cell["spearman"]), min(cell["spearman"])]
+        for name in SEED_BUDGETS
         for model in MODELS
-        if (cell := cells.get(f"{model}/{clips}/seeds"))
+        if (cell := cells.get(f"{model}/{clips}/{name}"))
     ]
     names = ("ours", "its", "its, ties by energy")
     head = (
