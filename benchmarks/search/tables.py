@@ -254,7 +254,9 @@ def _maps(store: Store, clips: int) -> str:
         "clips. Our map (the search `minimal`'s) had each clip's number of the tool's calls as its budget. It starts "
         "from the order by energy; so the tools' maps are also judged with equal bins ordered by energy.\n\n"
         + make_table(head, rows)
-        + f"\n\nRank correlation (Spearman) of our maps over {SEEDS} seeds, mean of all pairs of each clip:\n\n"
+        + f"\n\nRank correlation (Spearman) of our maps over {SEEDS} seeds, mean of all pairs of each clip, at the "
+        "default budget and at twice that: beyond 300 questions the cells are ordered by what sets of them do, which "
+        "follows the model more closely, but many such orders are about as good.\n\n"
         + make_table(("model", "budget", "median", "least"), seeds)
     )
 
