@@ -102,8 +102,9 @@ def attribute(
     cells = min(survey.cells, size)
     cell = np.arange(size) * cells // size
     effects = _Effects(_prior_means(problem.energy, cell), survey)
-    ways = max(0, budget - survey.questions) // (2 * len(STAGES))
-    pairs = budget // 2 - (ways * len(STAGES) if ways > 1 else 0)
+    beyond = budget - survey.questions
+    beyond = beyond if beyond >= 4 * len(STAGES) else 0
+    pairs = (budget - beyond) // 2
     rounds = min(survey.rounds, pairs)
     stage = np.zeros(cells, dtype=np.intp)
     try:
@@ -111,8 +112,8 @@ def attribute(
             count = pairs * (number + 1) // rounds - pairs * number // rounds
             kept = effects.choose(count, rng)
             effects.learn(kept, (yield from _ask(kept, cell, target)))
-        if ways > 1:
-            yield from _order(effects, stage, ways, cell, target, rng)
+        if beyond:
+            yield from _order(effects, stage, beyond, cell, target, rng)
     except BudgetSpent:
         pass
     if not effects.known:
@@ -134,19 +135,22 @@ def _ask(kept: Mask, cell: NDArray[np.intp], target: Target) -> Search[Real]:
 def _order(
     effects: _Effects,
     stage: NDArray[np.intp],
-    ways: int,
+    questions: int,
     cell: NDArray[np.intp],
     target: Target,
     rng: np.random.Generator,
 ) -> Search[None]:
-    """Write into ``stage`` (int [cells], all zero) after how many others a cell comes, by so many ways a stage."""
+    """Write into ``stage`` (int [cells], all zero) in which part of the order a cell comes."""
     top = np.zeros(stage.size, dtype=bool)
-    for share in STAGES:
+    for number, share in enumerate(STAGES):
+        ways = questions // (2 * (len(STAGES) - number))
         foretold = effects.judge()
         drawn = np.concatenate([foretold[None], effects.draw(ways - 1, rng, BOLDNESS)])
         ranked = np.argsort(-np.where(top, np.inf, drawn), axis=1, kind="stable")
         kept = np.zeros(drawn.shape, dtype=bool)
         np.put_along_axis(kept, ranked[:, : int(np.ceil(share * stage.size))], True, axis=1)
+        kept = kept[np.sort(np.unique(kept, axis=0, return_index=True)[1])]  # what is asked twice teaches nothing
+        questions -= 2 * len(kept)
         gains = yield from _ask(kept, cell, target)
         effects.learn(kept, gains)
         top = kept[np.argmax(gains)]
