@@ -39,8 +39,8 @@ Runs = tuple[tuple[int, int], ...]
 T = TypeVar("T", bound=np.generic)
 
 OCCLUSIONS = ("zero", "mean", "noise")
-AT_ONCE = 1 << 16  #: complex numbers of a transform: 1 MiB, as a processor's cache holds
 DOMAINS = ("rfft", "mel", "octave", "edges", "stft")
+AT_ONCE = 1 << 16  #: complex numbers of a transform: 1 MiB, as a processor's cache holds
 
 
 @dataclass(frozen=True)
@@ -277,7 +277,7 @@ class Spectrum:
         """
         if self._stft is not None:
             raise ConfigError("an stft mask has no rFFT bins; use its cells")
-        return mask if self._band is None else mask[self._band]
+        return self._to_bins(mask)
 
     def _transform(self, samples: NDArray[np.float64]) -> NDArray[np.complex128]:
         values = scipy.fft.rfft(samples) if self._stft is None else self._stft.stft(self._reach(samples))
@@ -315,9 +315,9 @@ class Spectrum:
         short = (int(self.domain.numbers[0]) + 1) // 2 - samples.size
         return np.pad(samples, (0, short)) if short > 0 else samples
 
-    def _to_bins(self, rows: NDArray[T]) -> NDArray[T]:
-        """Rows over the variables, [M, size], as rows over the rFFT's bins."""
-        return rows if self._band is None else rows[:, self._band]
+    def _to_bins(self, values: NDArray[T]) -> NDArray[T]:
+        """Values of the variables, [..., size], as values of the rFFT's bins, [..., bins]."""
+        return values if self._band is None else values[..., self._band]
 
     def _synthesize(self, count: int, transform: Callable[[slice], NDArray[np.complex128]]) -> NDArray[np.float32]:
         """The signals of so many rFFTs, float32 [count, N], made a few at a time.

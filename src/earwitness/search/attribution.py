@@ -102,8 +102,9 @@ def attribute(
     cells = min(survey.cells, size)
     cell = np.arange(size) * cells // size
     effects = _Effects(_prior_means(problem.energy, cell), survey)
-    beyond = budget - survey.questions
-    beyond = beyond if beyond >= 4 * len(STAGES) else 0
+    beyond = max(0, budget - survey.questions)
+    if beyond < 4 * len(STAGES):  # not even two ways to go on, each a pair of questions, at every stage
+        beyond = 0
     pairs = (budget - beyond) // 2
     rounds = min(survey.rounds, pairs)
     stage = np.zeros(cells, dtype=np.intp)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Bins = NDArray[np.intp]
+NOTHING: Bins = np.empty(0, dtype=np.intp)
 
 ATOMS = 64
 COVER = 0.98  #: share of the energy that the atoms hold

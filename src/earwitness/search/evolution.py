@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from ..spectrum import Mask
-from .candidates import Bins, log_scale
+from .candidates import NOTHING, Bins, log_scale
 from .gaussian import Values, hope
 from .minimality import Best, ask, shrink_into, smallest
 from .problem import limited
@@ -36,7 +36,6 @@ RESERVE = 150  #: questions left for a certificate, at most
 DROP = 0.4  #: share of a set that is dropped at first
 LARGE = 24  #: variables: larger sets are thinned before each variable is tried
 CHUNKS = 8  #: that a set is cut into where the budget cannot try each of its variables
-NOTHING: Bins = np.empty(0, dtype=np.intp)
 
 
 @dataclass

@@ -13,9 +13,9 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from .candidates import Bins, log_scale, spread
+from .candidates import NOTHING, Bins, log_scale, spread
 from .gaussian import GaussianProcess, Values, hope, rough
-from .minimality import ask
+from .minimality import ask, extend
 from .questions import TOLERANCE, Property, Search
 
 FIRST = 8  #: variables asked before anything is known
@@ -54,10 +54,10 @@ def ask_singles(
     place, level = log_scale(energy.size)[pool], 0.5 * np.log(energy[pool] + 1e-24)
     points = np.stack([place, level], axis=1)
     process = GaussianProcess([np.array(lengths) for lengths in itertools.product(PLACES, LEVELS)], rough)
-    silence = np.zeros((1, energy.size), dtype=bool)
+    silence = np.zeros(energy.size, dtype=bool)
     first = spread(pool, min(FIRST, questions // property_.cost - 1), int(APART * energy.size))
     rows, variables = np.flatnonzero(np.isin(pool, first)), first
-    slack = yield from ask(property_, np.concatenate([silence, _alone(first, energy.size)]))
+    slack = yield from ask(property_, extend(silence, [NOTHING, *first[:, None]]))
     answers, todo = slack[1:], np.ones(pool.size, dtype=bool)
     while slack.max() < TOLERANCE and rows.size:
         process.learn(points[rows], answers)
@@ -69,10 +69,6 @@ def ask_singles(
         if (foretold.mean + DESPAIR * foretold.deviation).max() < 0:
             break
         rows = left[foretold.choose(count, hope(BOLDNESS))]
-        answers = yield from ask(property_, _alone(pool[rows], energy.size))
+        answers = yield from ask(property_, extend(silence, pool[rows, None]))
         variables, slack = np.concatenate([variables, pool[rows]]), np.concatenate([slack, answers])
     return variables, slack
-
-
-def _alone(variables: Bins, size: int) -> NDArray[np.bool_]:
-    return np.asarray(np.arange(size) == variables[:, None])

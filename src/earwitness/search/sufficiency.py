@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..spectrum import Mask
-from .candidates import Bins
-from .evolution import NOTHING, Climb, Draws, reduce
+from .candidates import NOTHING, Bins
+from .evolution import Climb, Draws, reduce
 from .minimality import Best, ask, extend
 from .problem import limited
 from .questions import TOLERANCE, BudgetSpent, Certificate, Found, Property, Search, Sufficient, Target
