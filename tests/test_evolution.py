@@ -83,6 +83,24 @@ def test_thinning_drops_nearly_all_that_is_not_needed(seed: int) -> None:
     assert mask.sum() <= 2 * WANTED.size
 
 
+def test_thinning_exchanges_many_for_a_few_that_do_as_well() -> None:
+    """Each of forty weak variables is needed, unless a strong one that is worth thirty of them is added."""
+    weak, strong = np.arange(100, 140), 300
+    energy = np.full(SIZE, 1e-4)
+    energy[strong] = 1.0
+
+    def worth(masks: Mask) -> NDArray[np.float32]:
+        logits = masks[:, weak].sum(axis=1) + 30 * masks[:, strong] - (weak.size - 0.5)
+        return np.asarray(-np.logaddexp(0, np.stack([-logits, logits], axis=1)), dtype=np.float32)
+
+    start = np.zeros(SIZE, dtype=bool)
+    start[weak] = True
+    draws = Draws(energy / energy.sum(), np.random.default_rng(0))
+    mask, _ = drive(thin(Climb(Sufficient(TARGET), draws), start, Best()), worth, 2000)
+    assert mask[strong]
+    assert mask.sum() <= 12
+
+
 def test_what_lacks_the_property_is_never_offered() -> None:
     best = Best()
     silence = np.zeros(SIZE, dtype=bool)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,13 +11,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from earwitness.search.candidates import spread
-from earwitness.search.questions import Answer, Sufficient, Target
-from earwitness.search.surrogate import Remembered, Surrogate
+from earwitness.search.questions import Complete, Property, Sufficient, Target
+from earwitness.search.surrogate import Surrogate
 from earwitness.spectrum import Mask
 
 SIZE = 600
 ENERGY = np.full(SIZE, 1 / SIZE)
 PEAK = 230
+TARGET = Target(label=0, confidence=1.0, delta=1.0)
 
 
 def singles(variables: NDArray[np.intp]) -> Mask:
@@ -27,8 +30,20 @@ def nearness(masks: Mask) -> NDArray[np.float64]:
     return np.asarray(-np.abs(masks.argmax(axis=1) - PEAK) / 100, dtype=np.float64)
 
 
-def hope(mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> NDArray[np.float64]:
-    return mean
+def least(mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(mean.min(axis=0))
+
+
+def learn(surrogate: Surrogate, masks: Mask, *slack: NDArray[np.float64]) -> None:
+    """Let each part of a property know how far sets are from it.
+
+    Where all is wanted of a clip that is certain of its label, sufficient sets' slack is the logarithm of the label's
+    probability, where no other label comes near; necessary ones' that by which another label leads.
+    """
+    for part, values, other in zip(surrogate.parts, slack, (-50.0, 0.0), strict=False):
+        part.masks(masks)
+        label = values if other < 0 else -values
+        part.slack(np.stack([label, np.full(len(masks), other)], axis=1).astype(np.float32))
 
 
 class Watch:
@@ -39,32 +54,34 @@ class Watch:
 
     def __call__(self, mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> NDArray[np.float64]:
         self.seen.append((mean, deviation))
-        return mean
+        return least(mean, deviation)
 
 
 @given(st.integers(0, 1000))
 def test_what_promises_most_is_near_the_best_answers(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    surrogate = Surrogate(ENERGY)
+    surrogate = Surrogate(Sufficient(TARGET), ENERGY)
     asked = singles(np.arange(5, SIZE, 25))
-    surrogate.learn(asked, nearness(asked))
+    learn(surrogate, asked, nearness(asked))
     drawn = singles(rng.permutation(SIZE)[:200])
     best = np.sort(np.abs(drawn.argmax(axis=1) - PEAK))
-    chosen = surrogate.choose(drawn, 3, hope)
-    assert np.abs(drawn[chosen].argmax(axis=1) - PEAK).max() <= best[2] + 60
+    chosen, _ = surrogate.choose(drawn, 3, least)
+    assert np.abs(chosen.argmax(axis=1) - PEAK).max() <= best[2] + 60
 
 
-@given(st.integers(0, 1000), st.integers(1, 40), st.integers(1, 40), st.booleans())
-def test_choices_are_different_candidates(seed: int, count: int, drawn: int, complements: bool) -> None:
+@given(st.integers(0, 1000), st.integers(1, 40), st.integers(1, 40), st.sampled_from([Sufficient, Complete]))
+def test_choices_are_different_candidates(
+    seed: int, count: int, drawn: int, property_: Callable[[Target], Property]
+) -> None:
     rng = np.random.default_rng(seed)
-    surrogate = Surrogate(rng.random(SIZE), complements=complements)
-    masks = rng.random((30, SIZE)) < 0.1
-    surrogate.learn(masks, rng.normal(size=30))
+    surrogate = Surrogate(property_(TARGET), rng.random(SIZE))
+    learn(surrogate, rng.random((30, SIZE)) < 0.1, *rng.normal(size=(len(surrogate.parts), 30)))
     candidates = rng.random((drawn, SIZE)) < 0.1
-    chosen = surrogate.choose(candidates, count, hope)
-    assert chosen.size == min(count, drawn)
-    assert np.unique(chosen).size == chosen.size
-    assert chosen.max() < drawn
+    chosen, first = surrogate.choose(candidates, count, least)
+    assert len(chosen) == first.size == min(count, drawn)
+    assert len({mask.tobytes() for mask in chosen}) == len(chosen)
+    assert {mask.tobytes() for mask in chosen} <= {mask.tobytes() for mask in candidates}
+    assert set(first) <= set(range(len(surrogate.parts)))
 
 
 def test_what_a_set_leaves_counts_only_where_it_decides() -> None:
@@ -72,44 +89,50 @@ def test_what_a_set_leaves_counts_only_where_it_decides() -> None:
     edges = np.ones((2, SIZE), dtype=bool)
     edges[0, 100] = edges[1, 500] = False
     watch = Watch()
-    for complements in (False, True):
-        surrogate = Surrogate(ENERGY, complements=complements)
-        surrogate.learn(edges, np.array([-1.0, 1.0]))
+    slack = np.array([-3.0, -1.0])
+    for property_ in (Sufficient(TARGET), Complete(TARGET)):
+        surrogate = Surrogate(property_, ENERGY)
+        learn(surrogate, edges, *([slack] * len(surrogate.parts)))
         surrogate.choose(edges.repeat(2, axis=0), 1, watch)
-    alike, different = (float(np.ptp(mean)) for mean, _ in (watch.seen[0], watch.seen[-1]))
+    alike, different = (float(np.ptp(mean[0])) for mean, _ in (watch.seen[0], watch.seen[-1]))
     assert different > 1.5
     assert alike < different
 
 
+def test_each_candidate_is_asked_first_what_it_likely_lacks() -> None:
+    """Sets around one place are not sufficient, those around another not necessary."""
+    here, there = singles(np.arange(100, 140)), singles(np.arange(400, 440))
+    surrogate = Surrogate(Complete(TARGET), ENERGY)
+    low, high = np.full(20, -4.0), np.full(20, -0.1)
+    learn(surrogate, np.concatenate([here[::2], there[::2]]), np.r_[low, high], np.r_[high, low])
+    for around, part in ((here, 0), (there, 1)):
+        _, first = surrogate.choose(around[1::2], 5, least)
+        assert (first == part).all()
+
+
 def test_old_answers_are_forgotten_but_not_the_first() -> None:
-    surrogate = Surrogate(ENERGY)
+    surrogate = Surrogate(Sufficient(TARGET), ENERGY)
     for start in range(0, 600, 20):
         masks = singles(np.arange(start, start + 20))
-        surrogate.learn(masks, nearness(masks))
+        learn(surrogate, masks, nearness(masks))
     candidates = singles(np.array([10, 590, 200]))
     watch = Watch()
     surrogate.choose(candidates, 2, watch)
-    _, deviation = watch.seen[0]
+    deviation = watch.seen[0][1][0]
     assert deviation[:2].max() < deviation[2]  # first and latest are known better than the middle
 
 
 def test_near_misses_are_given_once_the_nearest_first() -> None:
-    target = Target(label=0, confidence=1.0, delta=1.0)
-    remembered = Remembered(Sufficient(target), Surrogate(ENERGY))
-    masks = np.zeros((4, SIZE), dtype=bool)
-    for row, count in enumerate((2, 5, 3, 4)):
-        masks[row, :count] = True
-    probabilities = np.array([0.6, 0.9, 0.8, 1.0])
-    remembered.masks(masks)
-    answers = np.log(np.stack([probabilities, 1 - probabilities + 1e-9], axis=1)).astype(np.float32)
-    assert (remembered.slack(Answer(answers, 0)) >= 0).tolist() == [False, False, False, True]
-    for expected in (3, 2):
-        found = remembered.take_nearest(4, SIZE)
+    surrogate = Surrogate(Sufficient(TARGET), ENERGY)
+    masks = np.arange(SIZE) < np.array([2, 5, 3, 4])[:, None]
+    learn(surrogate, masks, np.array([-0.5, -0.1, -0.2, 0.0]))
+    for expected, nearest in ((3, -0.2), (2, -0.5)):
+        found = surrogate.take_nearest(4, SIZE)
         assert found is not None
         mask, slack = found
         assert mask.sum() == expected
-        assert slack == pytest.approx(np.log({3: 0.8, 2: 0.6}[expected]), abs=1e-4)
-    assert remembered.take_nearest(4, SIZE) is None
+        assert slack == pytest.approx(nearest, abs=1e-4)
+    assert surrogate.take_nearest(4, SIZE) is None
 
 
 @given(st.permutations(range(60)), st.integers(1, 20), st.integers(0, 10))

@@ -24,7 +24,7 @@ from earwitness.search import Driver, Found, Job, Search, Target
 from earwitness.search.completeness import PLENTY, complete
 from earwitness.search.driver import choose_batch
 from earwitness.search.problem import limited
-from earwitness.search.questions import TOLERANCE, Answer, Property
+from earwitness.search.questions import TOLERANCE, Property
 from earwitness.search.sufficiency import sufficient
 from earwitness.spectrum import Mask, Spectrum
 
@@ -225,7 +225,8 @@ def check(
         return Trial(None, 0.0, questions, "none", False, 0, 0, False)
 
     def slack(candidates: Mask) -> NDArray[np.float64]:
-        return property_.slack(Answer(driver.evaluate(spectrum, property_.masks(candidates)), 0))
+        parts = [part.slack(driver.evaluate(spectrum, part.masks(candidates))) for part in property_.parts]
+        return np.asarray(np.min(parts, axis=0))
 
     kept = np.flatnonzero(mask)
     certified = found.certificate.kind == "one_minimal"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from earwitness.search.minimality import Best, ask, without
+from earwitness.search.minimality import Best, without
 from earwitness.search.questions import (
     TOLERANCE,
     BudgetSpent,
@@ -20,6 +20,7 @@ from earwitness.search.questions import (
     Search,
     Sufficient,
     Target,
+    ask,
 )  # fmt: skip
 from earwitness.spectrum import Mask
 

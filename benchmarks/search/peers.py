@@ -18,8 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from earwitness.search.minimality import ask
-from earwitness.search.questions import Found, Property, Search
+from earwitness.search.questions import Found, Property, Search, ask
 from earwitness.spectrum import Mask
 
 #: installed first, and nothing that follows may replace them

@@ -22,7 +22,7 @@ from .search.questions import TOLERANCE
 from .spectrum import Domain, Mask, Runs, Spectrum, from_runs, to_runs
 
 #: raised whenever a search begins to find other sets for the same settings: a study's results never mix the two
-REVISION = 4
+REVISION = 5
 KINDS = ("sufficient", "complete", "one_complete", "inverse")
 Log = NDArray[np.float32]
 

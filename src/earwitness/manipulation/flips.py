@@ -18,7 +18,7 @@ from ..errors import ConfigError
 from ..models import Classifier
 from ..search import Driver, Job, Target
 from ..search.candidates import diverse
-from ..search.questions import TOLERANCE, Answer, Certificate
+from ..search.questions import TOLERANCE, Certificate
 from ..spectrum import Mask, Spectrum
 from .changes import Bounds, Change, Menu, make_menu, masked_limits
 from .masking import Threshold, masking_threshold
@@ -275,7 +275,7 @@ def hear(
         paths = write_both(folder or Path(temporary), name, signal, sample_rate, np.random.default_rng(seed))
         answers = [driver.original(Spectrum(audio.read(path))) for path in paths]
     # half of the search's tolerance: the other half is what arithmetic may differ by
-    heard = [Heard(a, bool(flipped.slack(Answer(a[None], 0))[0] >= TOLERANCE / 2)) for a in answers]
+    heard = [Heard(a, bool(flipped.slack(a[None])[0] >= TOLERANCE / 2)) for a in answers]
     return heard[0], heard[1]
 
 
@@ -317,7 +317,7 @@ def _soften(
 
 
 def _base(flipped: Flipped, original: Log) -> float:
-    return float(flipped.slack(Answer(original[None], 0))[0])
+    return float(flipped.slack(original[None])[0])
 
 
 def _order(subject: Subject, menu: Menu, most: int) -> Choices:

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..search.candidates import make_atoms
-from ..search.minimality import Best, ask, extend, shrink_into, smallest
-from ..search.questions import TOLERANCE, Answer, BudgetSpent, Certificate, Found, Search, Target
+from ..search.minimality import Best, extend, shrink_into, smallest
+from ..search.questions import TOLERANCE, BudgetSpent, Certificate, Found, Part, Search, Target, ask
 from ..spectrum import Mask
 
 Choices = NDArray[np.intp]
@@ -50,17 +50,21 @@ class Flipped:
 
     target: Target
     goal: int | None = None
-    cost: int = field(default=1, init=False)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Itself."""
+        return (self,)
 
     def masks(self, candidates: Mask) -> Mask:
         """Each choice of changes, applied."""
         return candidates
 
-    def slack(self, answer: Answer) -> NDArray[np.float64]:
+    def slack(self, log_probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
         """How far the wanted label leads (≥ 0: flipped), in nats, float64 [M]."""
         if self.goal is None:
-            return -self.target.margin(answer.log_probabilities)
-        return Target(self.goal, 0.0, 0.0).margin(answer.log_probabilities)
+            return -self.target.margin(log_probabilities)
+        return Target(self.goal, 0.0, 0.0).margin(log_probabilities)
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,7 @@ def _watch(search: Search[None], track: _Track, flipped: Flipped, budget: int, l
                 masks = search.throw(event)
                 continue
             track.asked = budget - answer.left
-            within = flipped.slack(answer)[masks.sum(axis=1) <= limit]
+            within = flipped.slack(answer.log_probabilities)[masks.sum(axis=1) <= limit]
             track.closest = max(track.closest, float(within.max(initial=-np.inf)))
             masks = search.send(answer)
     except StopIteration:

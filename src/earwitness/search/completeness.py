@@ -1,10 +1,10 @@
 """Search ``minimal`` for complete sets: sufficient and necessary at once.
 
 The shortest complete prefix of the order (a sufficient set, then the others by energy) is the set to return whenever
-the budget ends. Then the search climbs from the sufficient set: what is added must keep the label and, by its loss,
-take it from the rest. Where climbing fails the prefix is thinned; what was found is shrunk, and while the budget
-allows the search climbs again for a smaller set. Both questions about a candidate (what is kept, what is left) are
-asked in one batch.
+the budget ends. It is thinned. With what is left the search climbs from the sufficient set, for a smaller one: what is
+added must keep the label and, by its loss, take it from the rest; what was found is shrunk. Of the two questions about
+a candidate (what is kept, what is left) the likelier to fail is asked first; mostly it does, and the other need not be
+asked.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from ..spectrum import Mask
 from .candidates import Bins
 from .evolution import Climb, Draws, reduce, thin
-from .minimality import Best, ask, shrink
+from .minimality import Best, shrink
 from .problem import limited
-from .questions import TOLERANCE, BudgetSpent, Certificate, Complete, Found, Search, Target
+from .questions import TOLERANCE, BudgetSpent, Certificate, Complete, Found, Search, Target, ask
 from .sufficiency import shortest_prefix
 
-THIN = 0.4  #: share of the budget for thinning the prefix ...
-THIN_FIRST = 0.6  #: ... and of fewer than :data:`PLENTY` questions
-PLENTY = 1000  #: questions
+THIN = 0.4  #: share of the budget for thinning the prefix; all of it where that is less than ...
+PLENTY = 1000  #: ... questions: climbing from silence needs as many
 CLIMB = 200  #: questions that one attempt at climbing may ask at least
 LONGEST = 400  #: the largest set that is grown
 
@@ -72,7 +71,7 @@ def _seek(property_: Complete, draws: Draws, base: Mask, best: Best, left: int) 
     prefix, spent = yield from limited(shortest_prefix(climb.property_, order, draws.energy.size, 2.0), left)
     left -= spent + 2
     # where no prefix passes, omissions from the whole clip might
-    share = int((THIN if left >= PLENTY else THIN_FIRST) * left)
+    share = int(THIN * left) if left >= PLENTY else left
     whole = np.ones(base.size, dtype=bool)
     thinning = thin(climb, whole if prefix is None else prefix, best, passes=prefix is not None)
     _, spent = yield from limited(thinning, share)

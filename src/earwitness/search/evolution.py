@@ -20,20 +20,23 @@ from scipy.special import ndtr
 from ..spectrum import Mask
 from .candidates import NOTHING, Bins, log_scale
 from .gaussian import Values, hope
-from .minimality import Best, ask, shrink_into, smallest
+from .minimality import Best, shrink_into, smallest
 from .problem import limited
-from .questions import TOLERANCE, BudgetSpent, Property, Search
-from .surrogate import Remembered, Surrogate
+from .questions import TOLERANCE, BudgetSpent, Property, Search, ask
+from .surrogate import Surrogate
 
 BANDS = 40  #: of equal width on a logarithmic scale; half of the draws are spread evenly over them
-ROUND = 12  #: questions a round
+ROUND = 12  #: candidates a round
 DRAWN = 6  #: times the changes of :meth:`Climb._changes` that a round chooses from
-DROPS = 8  #: times the questions of a round of thinning that it chooses from
+DROPS = 12  #: times the candidates of a round of thinning that it chooses from
 HEAT = 0.3  #: nats: a change for the worse by about so much is taken at first
 COOLING = 0.97  #: of the heat, a round
 PATIENCE = 12  #: rounds without gain that end a climb
-RESERVE = 150  #: questions left for a certificate, at most
+CERTIFY = 1.5  #: times the questions that dropping each variable alone takes are left for it, but ...
+RESERVE = 150  #: ... at most so many
 DROP = 0.4  #: share of a set that is dropped at first
+EXCHANGE = 0.6  #: of the drops add some variables ...
+ADDED = (0.1, 0.25, 0.5)  #: ... as many as one of these shares of those dropped
 LARGE = 24  #: variables: larger sets are thinned before each variable is tried
 CHUNKS = 8  #: that a set is cut into where the budget cannot try each of its variables
 
@@ -103,10 +106,8 @@ class Climb:
     draws : Draws
     boldness : float
         Standard deviations that not knowing is worth.
-    surrogate : Surrogate
-        Foretells which changes are worth asking.
-    property_ : Remembered
-        What is sought; its answers are learnt.
+    property_ : Surrogate
+        What is sought; its answers are learnt, and foretell which changes are worth asking.
     gains : dict
         By how much each variable, added alone, last brought a set nearer, in nats.
     """
@@ -117,8 +118,7 @@ class Climb:
     gains: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self, sought: Property) -> None:
-        self.surrogate = Surrogate(self.draws.energy, complements=sought.cost > 1)
-        self.property_ = Remembered(sought, self.surrogate)
+        self.property_ = Surrogate(sought, self.draws.energy)
 
     def from_(self, start: Mask, slack: float, limit: int, questions: int) -> Search[Mask | None]:
         """From a set that lacks the property to one that has it.
@@ -142,19 +142,18 @@ class Climb:
         mask, heat, calm, asked = start, HEAT, 0, 0
         # half of the questions where it comes no nearer, half as many again where it nearly arrives
         while calm < PATIENCE and asked < questions * (1.5 - top / slack_at_start):
-            drawn = (change for _ in range(DRAWN) for change in self._changes(mask, limit))
-            different = {change.tobytes(): change for change in drawn if 0 < change.sum() <= limit}
+            changes = (change for _ in range(DRAWN) for change in self._changes(mask, limit))
+            different = {change.tobytes(): change for change in changes if 0 < change.sum() <= limit}
             if not different:
                 return None
-            candidates = np.array(list(different.values()))
-            candidates = candidates[
-                self.surrogate.choose(candidates, ROUND // self.property_.cost, hope(self.boldness))
-            ]
+            drawn = np.array(list(different.values()))
+            candidates, first = self.property_.choose(drawn, ROUND, hope(self.boldness))
+            asking = ask(self.property_, candidates, first, best=True)
             try:
-                answers = yield from ask(self.property_, candidates)
+                answers, spent = yield from limited(asking, ROUND * len(self.property_.parts))
             except BudgetSpent:
                 return None
-            asked += len(candidates) * self.property_.cost
+            asked += spent
             self._note(mask, slack, candidates, answers)
             found = smallest(candidates, answers)
             if found is not None:
@@ -201,7 +200,7 @@ def reduce(climb: Climb, mask: Mask, order: Bins, best: Best, left: int) -> Sear
     Parameters
     ----------
     climb : Climb
-        Its property, draws and surrogate are used.
+        Its property and draws are used.
     mask : bool [size]
     order : int [size]
         All variables, the most important first.
@@ -217,7 +216,7 @@ def reduce(climb: Climb, mask: Mask, order: Bins, best: Best, left: int) -> Sear
     """
     spent = 0
     if mask.sum() > LARGE:
-        mask, spent = yield from limited(thin(climb, mask, best, enough=LARGE, reserve=1.5), left)
+        mask, spent = yield from limited(thin(climb, mask, best, enough=LARGE, left=left), left)
     size = int(mask.sum())
     chunks = CHUNKS if size > left - spent else size
     _, more = yield from limited(shrink_into(best, climb.property_, mask, order, chunks), left - spent)
@@ -225,26 +224,26 @@ def reduce(climb: Climb, mask: Mask, order: Bins, best: Best, left: int) -> Sear
 
 
 def thin(
-    climb: Climb, mask: Mask, best: Best, *, enough: int = 1, reserve: float = 0.0, passes: bool = True
+    climb: Climb, mask: Mask, best: Best, *, enough: int = 1, left: float = np.inf, passes: bool = True
 ) -> Search[Mask]:
-    """Drop runs and single variables while the property lasts.
+    """Drop runs and single variables while the property lasts, or exchange many for fewer.
 
     Each round draws sets that lack about the same share, in many ways, and asks those from which most may be
-    expected: the variables dropped, times the chance that the property lasts. Of those that keep it the smallest is
+    expected: the variables saved, times the chance that the property lasts. Of those that keep it the smallest is
     taken, a little slack (nats) weighing as much as some variables; the share grows with success and falls without.
 
     Parameters
     ----------
     climb : Climb
-        Its property, draws and surrogate are used.
+        Its property and draws are used.
     mask : bool [size]
         A set that has the property.
     best : Best
         Gets each smaller set.
     enough : int
         Stop at so many variables.
-    reserve : float
-        Leave so many times the questions that dropping each variable alone would take, :data:`RESERVE` at most.
+    left : float
+        Questions there are: some are left for dropping each variable alone.
     passes : bool
         Whether the set has the property; if not, one that has is sought among what is left by dropping some of it.
 
@@ -253,24 +252,24 @@ def thin(
     bool [size]
         The last set; the budget of this stage may be spent.
     """
-    property_, questions = climb.property_, ROUND // climb.property_.cost
+    property_, most = climb.property_, ROUND * len(climb.property_.parts)
     if passes:
         best.offer(mask)
-    share, failures, left = DROP, 0, np.inf
+    share, failures = DROP, 0
     try:
         while (size := int(mask.sum())) > enough:
-            if reserve and left < min(reserve * size * property_.cost + ROUND, RESERVE):
+            if left < min(CERTIFY * size * len(property_.parts) + ROUND, RESERVE):
                 break
             kept = np.flatnonzero(mask)
-            drawn = np.array([_drop(mask, kept, share, climb.draws) for _ in range(DROPS * questions)])
-            dropped = size - drawn.sum(axis=1)
-            candidates = drawn[climb.surrogate.choose(drawn, questions, partial(_expect, dropped))]
-            answer = yield property_.masks(candidates)
-            left, slack = answer.left, property_.slack(answer)
+            drawn = np.array([_drop(mask, kept, share, climb.draws) for _ in range(DROPS * ROUND)])
+            worth = partial(_expect, size - drawn.sum(axis=1))
+            candidates, first = property_.choose(drawn, ROUND, worth)
+            slack, spent = yield from limited(ask(property_, candidates, first), most)
+            left -= spent
             passing = np.flatnonzero(slack >= TOLERANCE)
             if passing.size:
-                worth = candidates[passing].sum(axis=1) / size - 0.5 * np.minimum(slack[passing], 0.1)
-                mask = candidates[passing[np.argmin(worth)]]
+                price = candidates[passing].sum(axis=1) / size - 0.5 * np.minimum(slack[passing], 0.1)
+                mask = candidates[passing[np.argmin(price)]]
                 best.offer(mask)
                 share, failures = min(0.6, share * 1.15), 0
             else:
@@ -282,15 +281,16 @@ def thin(
     return mask
 
 
-def _expect(dropped: Values, mean: Values, deviation: Values) -> Values:
-    """The variables dropped, times the chance that the property lasts."""
-    return np.asarray(dropped * ndtr(mean / deviation))
+def _expect(saved: Values, mean: Values, deviation: Values) -> Values:
+    """The variables saved, times the chance that each part of the property lasts."""
+    return np.asarray(saved * ndtr(mean / deviation).prod(axis=0))
 
 
 def _drop(mask: Mask, kept: Bins, share: float, draws: Draws) -> Mask:
+    """About the share of what is kept dropped, sometimes with a few others added instead."""
     rng, size = draws.rng, kept.size
-    count = max(1, int(size * min(0.8, share * rng.choice([0.5, 1.0, 1.5]))))
-    kind, found = rng.random(), mask.copy()
+    dropped = max(1, int(size * min(0.8, share * rng.choice([0.5, 1.0, 1.5]))))
+    kind, found, count = rng.random(), mask.copy(), dropped
     if kind < 0.8:  # runs of what is kept, some long, some short
         while count > 0:
             width = min(count, int(np.exp(rng.uniform(0, np.log(max(2, size / 2))))))
@@ -302,6 +302,10 @@ def _drop(mask: Mask, kept: Bins, share: float, draws: Draws) -> Mask:
     else:  # the weak more often: Efraimidis and Spirakis' draw without replacement
         keys = rng.exponential(size=size) * (draws.amplitude[kept] + 1e-12)
         found[kept[np.argpartition(keys, count - 1)[:count]]] = False
+    if dropped > 1 and rng.random() < EXCHANGE:
+        exchanged = _change(found, draws.single(max(1, int(dropped * rng.choice(ADDED)))))
+        if exchanged.sum() < size:
+            return exchanged
     return found
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..errors import ConfigError
 from ..spectrum import Mask, to_runs
 from .problem import Counted, Outcome, Problem, limited
-from .questions import TOLERANCE, BudgetSpent, Certificate, Complete, Found, Property, Search, Sufficient, Target
+from .questions import TOLERANCE, BudgetSpent, Certificate, Complete, Found, Property, Search, Sufficient, Target, ask
 from .responsibility import Refinement, rank_by, responsibility
 
 #: Shares by which additions may grow with the set; 0 adds a constant number.
@@ -152,12 +152,12 @@ def extend(
     chained = ended = False
     try:
         while not chained and len(holds) < grid.size:
-            ahead = grid[len(holds) :][: min(LOOKAHEAD, budget // property_.cost)]
+            ahead = grid[len(holds) :][: min(LOOKAHEAD, budget // len(property_.parts))]
             if not ahead.size:
                 break
-            answer = yield property_.masks(prefixes(order, ahead, size))
-            budget = answer.left
-            holds += (property_.slack(answer) >= TOLERANCE).tolist()
+            slack, spent = yield from limited(ask(property_, prefixes(order, ahead, size)), budget)
+            budget -= spent
+            holds += (slack >= TOLERANCE).tolist()
             chained = any(stop - start >= chain for start, stop in to_runs(np.array(holds)))
         ended = len(holds) == grid.size
     except BudgetSpent:

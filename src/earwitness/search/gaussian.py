@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 
 Values = NDArray[np.float64]
-#: From means and standard deviations (float64 [M]), how much each candidate is worth asking, float64 [M].
+#: From means and standard deviations of each thing foretold of candidates (float64 [T, M]), how much each candidate is
+#: worth asking, float64 [M].
 Worth = Callable[[Values, Values], Values]
 #: From squared distances, in lengths, to correlations.
 Kernel = Callable[[Values], Values]
@@ -38,8 +39,8 @@ def rough(squares: Values) -> Values:
 
 
 def hope(boldness: float) -> Worth:
-    """Worth is what may well be: so many standard deviations above the mean (upper confidence bound)."""
-    return lambda mean, deviation: mean + boldness * deviation
+    """Worth is what may well be: so many standard deviations above the mean (upper confidence bound), of the least."""
+    return lambda mean, deviation: np.asarray((mean + boldness * deviation).min(axis=0))
 
 
 class GaussianProcess:
@@ -122,21 +123,36 @@ class Prediction:
     spread: float
     kernel: Kernel
 
-    def choose(self, count: int, worth: Worth) -> NDArray[np.intp]:
-        """At most ``count`` of the points: those most worth asking, unlike each other, int."""
-        deviation, chosen = self.deviation.copy(), list[int]()
-        considered = np.argsort(-worth(self.mean, deviation), kind="stable")[:CONSIDERED]
-        points, explained = self.points[considered], self.explained[:, considered]
-        covariance = self.kernel(_squares(points, points)) - explained.T @ explained
-        for _ in range(min(count, len(considered))):
-            deviation[considered] = self.spread * np.sqrt(np.maximum(np.diag(covariance), 1e-9))
-            score = worth(self.mean, deviation)[considered]
-            score[chosen] = -np.inf
-            best = int(np.argmax(score))
-            chosen.append(best)
+    def covariance(self, rows: NDArray[np.intp]) -> Values:
+        """Of some points with each other, in variances of the kernel."""
+        points, explained = self.points[rows], self.explained[:, rows]
+        return np.asarray(self.kernel(_squares(points, points)) - explained.T @ explained)
+
+
+def choose(foretold: Sequence[Prediction], count: int, worth: Worth) -> NDArray[np.intp]:
+    """At most ``count`` of the points foretold: those most worth asking, unlike each other, int.
+
+    Parameters
+    ----------
+    foretold : sequence of Prediction
+        Of the same M candidates, each of another thing.
+    count : int
+    worth : Worth
+    """
+    mean, deviation = np.stack([of.mean for of in foretold]), np.stack([of.deviation for of in foretold])
+    considered = np.argsort(-worth(mean, deviation), kind="stable")[:CONSIDERED]
+    covariances, chosen = [of.covariance(considered) for of in foretold], list[int]()
+    for _ in range(min(count, len(considered))):
+        for row, (of, covariance) in enumerate(zip(foretold, covariances, strict=True)):
+            deviation[row, considered] = of.spread * np.sqrt(np.maximum(np.diag(covariance), 1e-9))
+        score = worth(mean, deviation)[considered]
+        score[chosen] = -np.inf
+        best = int(np.argmax(score))
+        chosen.append(best)
+        for row, covariance in enumerate(covariances):
             column = covariance[:, best] / np.sqrt(max(float(covariance[best, best]), 0.0) + NOISE)
-            covariance = covariance - np.outer(column, column)
-        return considered[chosen]
+            covariances[row] = covariance - np.outer(column, column)
+    return considered[chosen]
 
 
 def _squares(a: Values, b: Values) -> Values:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..spectrum import Mask
-from .questions import TOLERANCE, Certificate, Found, Property, Search
+from .questions import TOLERANCE, Certificate, Found, Property, Search, ask
 
 
 @dataclass
@@ -38,12 +38,6 @@ class Best:
     def found(self, why: str = "") -> Found:
         """As the result of a search."""
         return Found(self.mask, self.certificate, why)
-
-
-def ask(property_: Property, candidates: Mask) -> Search[NDArray[np.float64]]:
-    """Ask whether candidates (bool [M, size]) have the property; their slack, float64 [M]."""
-    answer = yield property_.masks(candidates)
-    return property_.slack(answer)
 
 
 def shrink(property_: Property, mask: Mask, order: NDArray[np.intp], best: Best, chunks: int = 8) -> Search[Mask]:

@@ -7,7 +7,7 @@ A search never calls a model. It is a generator that yields a batch of masks (bo
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -82,22 +82,22 @@ class Target:
         return np.asarray(np.minimum(scores - floor, self.margin(log_probabilities)), dtype=np.float64)
 
 
-class Property(Protocol):
-    """What is sought: which questions a candidate needs, and how far it is from having the property."""
-
-    @property
-    def target(self) -> Target:
-        """What must be preserved."""
-
-    @property
-    def cost(self) -> int:
-        """Questions a candidate."""
+class Part(Protocol):
+    """What one question about a candidate decides."""
 
     def masks(self, candidates: Mask) -> Mask:
-        """The questions that decide candidates (bool [M, size] → bool [cost·M, size])."""
+        """The questions about candidates, bool [M, size] → bool [M, size]."""
 
-    def slack(self, answer: Answer) -> NDArray[np.float64]:
-        """From their answers, how far each candidate is from just having the property, float64 [M]."""
+    def slack(self, log_probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+        """From their answers (float32 [M, n]), how far each is from just having it (≥ 0: it has), nats, float64 [M]."""
+
+
+class Property(Protocol):
+    """What is sought of a set: that it has each of some parts."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Those that mostly fail first."""
 
 
 @dataclass(frozen=True)
@@ -105,15 +105,34 @@ class Sufficient:
     """Definition 2: what is kept gets the clip's label with at least δ of its confidence."""
 
     target: Target
-    cost: int = field(default=1, init=False)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Itself."""
+        return (self,)
 
     def masks(self, candidates: Mask) -> Mask:
         """Each candidate alone."""
         return candidates
 
-    def slack(self, answer: Answer) -> NDArray[np.float64]:
+    def slack(self, log_probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
         """See :meth:`Target.slack`."""
-        return self.target.slack(answer.log_probabilities)
+        return self.target.slack(log_probabilities)
+
+
+@dataclass(frozen=True)
+class Necessary:
+    """What is left without a candidate gets another label."""
+
+    target: Target
+
+    def masks(self, candidates: Mask) -> Mask:
+        """Each candidate's complement."""
+        return ~candidates
+
+    def slack(self, log_probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+        """How far another label leads."""
+        return -self.target.margin(log_probabilities)
 
 
 @dataclass(frozen=True)
@@ -121,16 +140,52 @@ class Complete:
     """Definition 3: what is kept is sufficient, and what is left without it gets another label."""
 
     target: Target
-    cost: int = field(default=2, init=False)
 
-    def masks(self, candidates: Mask) -> Mask:
-        """All candidates, then all their complements, in one batch."""
-        return np.concatenate([candidates, ~candidates])
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Sufficient and necessary."""
+        return Sufficient(self.target), Necessary(self.target)
 
-    def slack(self, answer: Answer) -> NDArray[np.float64]:
-        """The smaller of the slack of the candidate and the margin against the label in its complement."""
-        kept, left = np.split(answer.log_probabilities, 2)
-        return np.minimum(self.target.slack(kept), -self.target.margin(left))
+
+def ask(
+    property_: Property, candidates: Mask, first: NDArray[np.intp] | None = None, *, best: bool = False
+) -> Search[NDArray[np.float64]]:
+    """Ask whether candidates have a property, each no more than decides it.
+
+    Most candidates lack what is asked first; then there is no need to ask about the other part.
+
+    Parameters
+    ----------
+    property_ : Property
+    candidates : bool [M, size]
+    first : int [M], optional
+        Which part to ask first about each.
+    best : bool
+        Seek as well the candidate that comes nearest: ask on about all that may.
+
+    Returns
+    -------
+    float64 [M]
+        Slack, in nats: where a candidate lacks the property, and another comes nearer, it may have even less.
+    """
+    parts, count = property_.parts, len(candidates)
+    slack, asked = np.full(count, np.inf), np.zeros(count, dtype=np.intp)
+    first = np.zeros(count, dtype=np.intp) if first is None else first
+    rows = np.arange(count)
+    while rows.size:
+        turn = (first[rows] + asked[rows]) % len(parts)
+        groups = [(part, group) for number, part in enumerate(parts) if (group := rows[turn == number]).size]
+        answer = yield np.concatenate([part.masks(candidates[group]) for part, group in groups])
+        ends = np.cumsum([group.size for _, group in groups])
+        for (part, group), answers in zip(groups, np.split(answer.log_probabilities, ends[:-1]), strict=True):
+            slack[group] = np.minimum(slack[group], part.slack(answers))
+        asked[rows] += 1
+        done = asked == len(parts)
+        enough = min(-TOLERANCE, slack[done].max(initial=-np.inf)) if best else -TOLERANCE
+        rows = np.flatnonzero(~done & (slack >= enough))
+        if best:  # the nearer half may spare the others
+            rows = rows[np.argsort(-slack[rows], kind="stable")][: (count + 1) // 2]
+    return slack
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .candidates import NOTHING, Bins, log_scale, spread
-from .gaussian import GaussianProcess, Values, hope, rough
-from .minimality import ask, extend
-from .questions import TOLERANCE, Property, Search
+from .gaussian import GaussianProcess, Values, choose, hope, rough
+from .minimality import extend
+from .questions import TOLERANCE, Property, Search, ask
 
 FIRST = 8  #: variables asked before anything is known
 ROUND = 4  #: variables a round
@@ -55,20 +55,20 @@ def ask_singles(
     points = np.stack([place, level], axis=1)
     process = GaussianProcess([np.array(lengths) for lengths in itertools.product(PLACES, LEVELS)], rough)
     silence = np.zeros(energy.size, dtype=bool)
-    first = spread(pool, min(FIRST, questions // property_.cost - 1), int(APART * energy.size))
+    first = spread(pool, min(FIRST, questions - 1), int(APART * energy.size))
     rows, variables = np.flatnonzero(np.isin(pool, first)), first
     slack = yield from ask(property_, extend(silence, [NOTHING, *first[:, None]]))
     answers, todo = slack[1:], np.ones(pool.size, dtype=bool)
     while slack.max() < TOLERANCE and rows.size:
         process.learn(points[rows], answers)
         todo[rows] = False
-        count, left = min(ROUND, questions // property_.cost - slack.size), np.flatnonzero(todo)
+        count, left = min(ROUND, questions - slack.size), np.flatnonzero(todo)
         if count <= 0 or not left.size:
             break
         foretold = process.predict(points[left])
         if (foretold.mean + DESPAIR * foretold.deviation).max() < 0:
             break
-        rows = left[foretold.choose(count, hope(BOLDNESS))]
+        rows = left[choose([foretold], count, hope(BOLDNESS))]
         answers = yield from ask(property_, extend(silence, pool[rows, None]))
         variables, slack = np.concatenate([variables, pool[rows]]), np.concatenate([slack, answers])
     return variables, slack

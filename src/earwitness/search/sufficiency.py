@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from ..spectrum import Mask
 from .candidates import NOTHING, Bins
 from .evolution import Climb, Draws, reduce
-from .minimality import Best, ask, extend
+from .minimality import Best, extend
 from .problem import limited
-from .questions import TOLERANCE, BudgetSpent, Certificate, Found, Property, Search, Sufficient, Target
+from .questions import TOLERANCE, BudgetSpent, Certificate, Found, Property, Search, Sufficient, Target, ask
 from .singles import FIRST, ask_singles
 
 SINGLES = 32  #: questions about silence and bins alone, at most

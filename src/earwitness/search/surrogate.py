@@ -6,13 +6,15 @@ correlates at 0.95 over 10 Hz and mostly at 0.9 over 30 Hz.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..spectrum import Mask
 from .candidates import log_scale
-from .gaussian import GaussianProcess, Values, Worth, smooth
-from .questions import Answer, Property
+from .gaussian import GaussianProcess, Values, Worth, choose, smooth
+from .questions import Part, Property
 
 BANDS = 64  #: of equal width on a logarithmic scale: their levels describe a set
 FLOOR = 1e-4  #: of the strongest variable's energy: a band with less is as good as empty
@@ -21,35 +23,60 @@ NEAR = 150  #: variables that a near miss may have
 
 
 class Surrogate:
-    """Predicts the slack of sets from the energy they keep in each band.
+    """A property whose answers are learnt: foretells the slack of sets from the energy they keep in each band.
 
     Parameters
     ----------
+    property_ : Property
     energy : float64 [size]
         Share of the clip's energy in each variable.
-    complements : bool
-        Whether what a set leaves decides as well.
     """
 
-    def __init__(self, energy: Values, *, complements: bool = False) -> None:
+    def __init__(self, property_: Property, energy: Values) -> None:
         size = energy.size
         place = log_scale(size) * (BANDS - 1)
         self._band = np.minimum(place.astype(np.intp), BANDS - 2)
         energy = energy / max(float(energy.max()), 1e-30)
         upper = energy * (place - self._band)
         self._shares = (energy - upper, upper)  # of a variable's energy, for the two bands it lies between
-        self._total = self._pool(np.ones((1, size), dtype=bool)) if complements else None
-        self._process = GaussianProcess([np.array([length]) for length in LENGTHS], smooth)
+        # where there are several parts, what a set leaves decides as well
+        self._total = self._pool(np.ones((1, size), dtype=bool)) if len(property_.parts) > 1 else None
+        self.parts = tuple(_Learnt(part, self._describe) for part in property_.parts)
 
-    def learn(self, masks: Mask, slack: Values) -> None:
-        """Take in how far sets (bool [M, size]) are from the property (nats, float64 [M])."""
-        self._process.learn(self._describe(masks), slack)
+    def choose(self, masks: Mask, count: int, worth: Worth) -> tuple[Mask, NDArray[np.intp]]:
+        """At most ``count`` of the candidates: those most worth asking, unlike each other.
 
-    def choose(self, masks: Mask, count: int, worth: Worth) -> NDArray[np.intp]:
-        """At most ``count`` of the candidates (bool [M, size]): those most worth asking, unlike each other, int."""
-        if len(masks) <= count or not self._process.known:
-            return np.arange(min(count, len(masks)))
-        return self._process.predict(self._describe(masks)).choose(count, worth)
+        Parameters
+        ----------
+        masks : bool [M, size]
+        count : int
+        worth : Worth
+            Of the slack of each part.
+
+        Returns
+        -------
+        masks : bool [count, size]
+        first : int [count]
+            The part that each most likely lacks.
+        """
+        if len(masks) <= count or not all(part.process.known for part in self.parts):
+            return masks[:count], np.zeros(min(count, len(masks)), dtype=np.intp)
+        points = self._describe(masks)
+        foretold = [part.process.predict(points) for part in self.parts]
+        chosen = choose(foretold, count, worth)
+        odds = np.stack([of.mean[chosen] / of.deviation[chosen] for of in foretold])
+        return masks[chosen], odds.argmin(axis=0)
+
+    def take_nearest(self, limit: int, size: int) -> tuple[Mask, float] | None:
+        """Of the sets with at most ``limit`` variables the one that came nearest, and its slack; each only once."""
+        missed = self.parts[0].missed
+        fitting = [row for row, (_, variables) in enumerate(missed) if variables.size <= limit]
+        if not fitting:
+            return None
+        slack, variables = missed.pop(max(fitting, key=lambda row: missed[row][0]))
+        mask = np.zeros(size, dtype=bool)
+        mask[variables] = True
+        return mask, slack
 
     def _describe(self, masks: Mask) -> Values:
         """The level of each band in bels: of what is kept and, if it matters, of what is left."""
@@ -66,40 +93,24 @@ class Surrogate:
         return np.asarray(pooled.reshape(len(masks), BANDS))
 
 
-class Remembered:
-    """A property whose answers are learnt, and whose near misses are kept to start from.
+class _Learnt:
+    """A part of a property: what is answered is learnt, and near misses are kept to start from."""
 
-    Parameters
-    ----------
-    property_ : Property
-    surrogate : Surrogate
-    """
-
-    def __init__(self, property_: Property, surrogate: Surrogate) -> None:
-        self._property, self._surrogate = property_, surrogate
-        self.target, self.cost = property_.target, property_.cost
-        self._missed: list[tuple[float, NDArray[np.intp]]] = []
+    def __init__(self, part: Part, describe: Callable[[Mask], Values]) -> None:
+        self._part, self._describe = part, describe
+        self.process = GaussianProcess([np.array([length]) for length in LENGTHS], smooth)
+        self.missed: list[tuple[float, NDArray[np.intp]]] = []
 
     def masks(self, candidates: Mask) -> Mask:
-        """The property's questions."""
+        """The part's questions."""
         self._asked = candidates
-        return self._property.masks(candidates)
+        return self._part.masks(candidates)
 
-    def slack(self, answer: Answer) -> Values:
-        """The property's slack."""
-        slack = self._property.slack(answer)
-        self._surrogate.learn(self._asked, slack)
+    def slack(self, log_probabilities: NDArray[np.float32]) -> Values:
+        """The part's slack."""
+        slack = self._part.slack(log_probabilities)
+        self.process.learn(self._describe(self._asked), slack)
         for mask, value in zip(self._asked, slack, strict=True):
             if value < 0 and mask.sum() <= NEAR:
-                self._missed.append((float(value), np.flatnonzero(mask)))
+                self.missed.append((float(value), np.flatnonzero(mask)))
         return slack
-
-    def take_nearest(self, limit: int, size: int) -> tuple[Mask, float] | None:
-        """Of the sets with at most ``limit`` variables the one that came nearest, and its slack; each only once."""
-        fitting = [row for row, (_, variables) in enumerate(self._missed) if variables.size <= limit]
-        if not fitting:
-            return None
-        slack, variables = self._missed.pop(max(fitting, key=lambda row: self._missed[row][0]))
-        mask = np.zeros(size, dtype=bool)
-        mask[variables] = True
-        return mask, slack
