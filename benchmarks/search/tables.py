@@ -155,7 +155,7 @@ def _complete(store: Store, clips: int) -> str:
     budgets = " and ".join(f"{budget:,}" for budget in COMPLETE_BUDGETS)
     return (
         f"## Complete sets\n\nWithin {budgets} questions, with 3,000 those for the sufficient set they grow from "
-        "included; two a candidate. Verified both ways. `whole`: clips of which no proper subset was found.\n\n"
+        "included; one or two a candidate. Verified both ways. `whole`: clips of which no proper subset was found.\n\n"
         + make_table(("model", "δ", "budget", "bins %", *SUMMARY, "whole", "s a clip"), rows)
     )
 

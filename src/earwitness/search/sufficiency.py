@@ -35,7 +35,7 @@ LONGEST = 150  #: variables: the largest set that is grown
 CLIMB = 180  #: questions an attempt may ask, about
 AGAIN = 48  #: questions another attempt may ask once a set was found
 BOLDNESS = 1.0  #: standard deviations that not knowing is worth to a climb
-WORTH = 10  #: questions that each variable beyond two in the best set found is worth to seek a smaller one
+WORTH = 5  #: questions that each variable beyond two in the best set found is worth to seek a smaller one
 
 
 def sufficient(
