@@ -9,6 +9,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from threadpoolctl import threadpool_limits
 
 from window import CHROMIUM, FLAGS
 
@@ -17,6 +18,13 @@ ROOT = Path(__file__).parent.parent
 # how long an example takes says what else the machine does, not whether the code is right
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """What searches compute is small: as in the driver, several threads of BLAS would only wait for each other."""
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -221,17 +221,22 @@ def _larger(ours: Cell | None, theirs: list[dict[str, Any]]) -> object:
 
 
 def _maps(store: Store, clips: int) -> str:
-    rows: list[Row] = []
     cells = store.cells("maps")
-    for model in MODELS:
-        for peer in PEERS:
-            cell = cells.get(f"{model}/{clips}/{peer.name}")
-            if cell is None:
-                continue
-            asked = [row["asked"] for row in cell["clips"]]
-            curves = [(who, curve) for curve in (0, 1) for who in MAPS]
-            areas = [median([row[who][curve] for row in cell["clips"]]) for who, curve in curves]
-            rows.append([model, peer.name, median([row["calls"] for row in cell["clips"]]), median(asked), *areas])
+    found = {
+        (model, peer.name): cell["clips"]
+        for model in MODELS
+        for peer in PEERS
+        if (cell := cells.get(f"{model}/{clips}/{peer.name}"))
+    }
+    for peer in PEERS:  # of all models together
+        if parts := [found[model, peer.name] for model in MODELS if (model, peer.name) in found]:
+            found["all", peer.name] = [row for part in parts for row in part]
+    curves = [(who, curve) for curve in (0, 1) for who in MAPS]
+    rows: list[Row] = [
+        [*name, *(median([row[key] for row in judged]) for key in ("calls", "asked")),
+         *(median([row[who][curve] for row in judged]) for who, curve in curves)]
+        for name, judged in found.items()
+    ]  # fmt: skip
     if not rows:
         return ""
     seeds: list[Row] = [
@@ -251,8 +256,9 @@ def _maps(store: Store, clips: int) -> str:
     return (
         "## Responsibility maps\n\nArea under the label's confidence over the clip's own, as bins are added by falling "
         "responsibility (insertion: higher is better) or removed (deletion: lower is better), 80 steps; medians over "
-        "clips. Our map (the search `minimal`'s) had each clip's number of the tool's calls as its budget. It starts "
-        "from the order by energy; so the tools' maps are also judged with equal bins ordered by energy.\n\n"
+        "clips, of each model and of all. Our map (the search `minimal`'s) had each clip's number of the tool's calls "
+        "as its budget. It starts from the order by energy; so the tools' maps are also judged with equal bins "
+        "ordered by energy.\n\n"
         + make_table(head, rows)
         + f"\n\nRank correlation (Spearman) of our maps over {SEEDS} seeds, mean of all pairs of each clip, at the "
         "default budget and at twice that: beyond 300 questions the cells are ordered by what sets of them do, which "
