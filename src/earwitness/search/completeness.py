@@ -71,11 +71,14 @@ def _seek(property_: Complete, draws: Draws, base: Mask, best: Best, left: int) 
     prefix, spent = yield from limited(shortest_prefix(climb.property_, order, draws.energy.size, 2.0), left)
     left -= spent + 2
     # where no prefix passes, omissions from the whole clip might
-    share = int(THIN * left) if left >= PLENTY else left
-    whole = np.ones(base.size, dtype=bool)
-    thinning = thin(climb, whole if prefix is None else prefix, best, passes=prefix is not None)
-    _, spent = yield from limited(thinning, share)
+    whole, plenty = np.ones(base.size, dtype=bool), left >= PLENTY
+    thinning = thin(
+        climb, whole if prefix is None else prefix, best, left=np.inf if plenty else left, passes=prefix is not None
+    )
+    _, spent = yield from limited(thinning, int(THIN * left) if plenty else left)
     left -= spent
+    if not plenty and best.mask is not None:
+        left -= yield from reduce(climb, best.mask, order, best, left)
     while left > 0:
         before, limit = left, LONGEST if best.mask is None else min(LONGEST, int(best.mask.sum()) - 1)
         found, spent = yield from limited(climb.from_(base, slack, limit, left), max(CLIMB, left // 2))

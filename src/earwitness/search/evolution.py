@@ -32,8 +32,10 @@ DROPS = 12  #: times the candidates of a round of thinning that it chooses from
 HEAT = 0.3  #: nats: a change for the worse by about so much is taken at first
 COOLING = 0.97  #: of the heat, a round
 PATIENCE = 12  #: rounds without gain that end a climb
-CERTIFY = 1.5  #: times the questions that dropping each variable alone takes are left for it, but ...
-RESERVE = 150  #: ... at most so many
+CERTIFY = (
+    1.5  #: times the questions that dropping each variable alone takes are left for it, where they are no more ...
+)
+RESERVE = 150  #: ... than these
 DROP = 0.4  #: share of a set that is dropped at first
 EXCHANGE = 0.6  #: of the drops add some variables ...
 ADDED = (0.1, 0.25, 0.5)  #: ... as many as one of these shares of those dropped
@@ -243,7 +245,7 @@ def thin(
     enough : int
         Stop at so many variables.
     left : float
-        Questions there are: some are left for dropping each variable alone.
+        Questions there are: of a small set some are left for dropping each variable alone.
     passes : bool
         Whether the set has the property; if not, one that has is sought among what is left by dropping some of it.
 
@@ -258,7 +260,7 @@ def thin(
     share, failures = DROP, 0
     try:
         while (size := int(mask.sum())) > enough:
-            if left < min(CERTIFY * size * len(property_.parts) + ROUND, RESERVE):
+            if left < CERTIFY * size * len(property_.parts) + ROUND <= RESERVE:
                 break
             kept = np.flatnonzero(mask)
             drawn = np.array([_drop(mask, kept, share, climb.draws) for _ in range(DROPS * ROUND)])
