@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from earwitness import audio
-from earwitness.datasets import Recording
-from earwitness.explain import SearchSettings
+from earwitness.datasets.recording import Recording
 from earwitness.models.callables import CallableModel
 from earwitness.report import write_report
+from earwitness.search.settings import SearchSettings
+from earwitness.signal import audio
 from earwitness.study.store import Store, pack
 
 LABELS = tuple(f"label {k}" for k in range(10))

@@ -14,11 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earwitness.audio import Clip
 from earwitness.models import Model
 from earwitness.search.problem import Problem
 from earwitness.search.questions import Answer, BudgetSpent, Search, Target
-from earwitness.spectrum import Mask, Spectrum
+from earwitness.signal.audio import Clip
+from earwitness.signal.masks import Mask
+from earwitness.signal.spectrum import Spectrum
 
 T = TypeVar("T")
 Rule = Callable[[Mask], Mask]

@@ -12,14 +12,14 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from earwitness import audio
+from earwitness.analyses.settings import CompositionSettings, GreedySettings
+from earwitness.analyses.spectral import density, measure_entropy
 from earwitness.cli import main
-from earwitness.composition import GreedySettings
 from earwitness.errors import ConfigError
-from earwitness.report.plots_spectral import plot_densities, plot_entropies, plot_flips, save
-from earwitness.spectral import density, measure_entropy
-from earwitness.study.analyses.composition import (
-    CompositionSettings,
+from earwitness.report.plots.spectral import plot_densities, plot_entropies, plot_flips, save
+from earwitness.signal import audio
+from earwitness.study.reopen import Reopened, reopen
+from earwitness.study.stages.composition import (
     cross,
     degree_table,
     flip_table,
@@ -27,15 +27,14 @@ from earwitness.study.analyses.composition import (
     make_composites,
     read_composites,
 )
-from earwitness.study.analyses.fidelity import fidelity_table, measure_fidelity, read_fidelity, transcript_table
-from earwitness.study.analyses.spectral import (
+from earwitness.study.stages.fidelity import fidelity_table, measure_fidelity, read_fidelity, transcript_table
+from earwitness.study.stages.spectral import (
     density_table,
     measure_spectra,
     named_spectra,
     read_spectra,
     spectral_tables,
 )
-from earwitness.study.reopen import Reopened, reopen
 from earwitness.study.store import Store
 from test_study import RATE, do, study_of
 

@@ -15,7 +15,8 @@ from earwitness.search.attribution import STAGES, Survey, attribute
 from earwitness.search.problem import Problem
 from earwitness.search.questions import Answer
 from earwitness.search.responsibility import agreement
-from earwitness.spectrum import Mask, Spectrum
+from earwitness.signal.masks import Mask
+from earwitness.signal.spectrum import Spectrum
 from planted import HIGH, LOW, SIZE, Oracle, PlantedModel, Rule, both, drive, has, make_clip, make_problem, target_of
 
 

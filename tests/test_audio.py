@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from earwitness import AudioError, Clip, read
-from earwitness.audio import write
+from earwitness.signal.audio import write
 
 RATE = 16_000
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earwitness.chance import NULLS, TOLERANCE, make_rng, same_energy, same_size, silence
+from earwitness.analyses.chance import NULLS, TOLERANCE, make_rng, same_energy, same_size, silence
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=80), st.integers(0, 99))

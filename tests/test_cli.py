@@ -14,7 +14,8 @@ import torch
 
 import planted_files
 from earwitness import cli, read
-from earwitness.spectrum import Spectrum, from_runs
+from earwitness.signal.masks import from_runs
+from earwitness.signal.spectrum import Spectrum
 from test_huggingface import tiny
 
 RATE = 16_000

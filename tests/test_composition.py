@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from earwitness.composition import (
+from earwitness.analyses.composition import (
     Ask,
-    GreedySettings,
     find_largest,
     fit_lengths,
     join_masks,
@@ -23,8 +22,9 @@ from earwitness.composition import (
     scale,
     signal_to_noise,
 )
+from earwitness.analyses.settings import GreedySettings
 from earwitness.errors import ConfigError
-from earwitness.spectrum import Mask
+from earwitness.signal.masks import Mask
 
 
 def additive(weights: list[float], threshold: float = 0.0) -> Ask:

@@ -19,7 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earwitness import datasets
-from earwitness.datasets import GENRES, READERS, SEVEN_EMOTIONS, Dataset, Recording, read_dataset
+from earwitness.datasets import READERS, read_dataset
+from earwitness.datasets.layouts.gtzan import GENRES
+from earwitness.datasets.layouts.ravdess import EIGHT_EMOTIONS, SEVEN_EMOTIONS
+from earwitness.datasets.recording import Dataset, Recording
+from earwitness.datasets.selection import draw_recordings
 from earwitness.errors import AudioError, ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -342,7 +346,7 @@ def test_ravdess(tmp_path: Path) -> None:
     )
     dataset = read_dataset(root)
     assert (dataset.layout, dataset.name) == ("ravdess", "RAVDESS")
-    assert Counter(r.label for r in dataset) == dict.fromkeys(datasets.EIGHT_EMOTIONS, 2)
+    assert Counter(r.label for r in dataset) == dict.fromkeys(EIGHT_EMOTIONS, 2)
     angry = next(r for r in dataset if r.label == "angry")
     assert (angry.path.name, angry.group, angry.dataset) == ("03-01-05-01-02-01-01.wav", "actor01", "RAVDESS")
     assert angry.extra == (("intensity", "normal"), ("statement", "dogs"), ("repetition", "1"))
@@ -593,13 +597,13 @@ labels = st.sampled_from([None, "a", "b", "c"])
 def test_draw_property(rows: dict[str, str | None], limit: int, seed: int, rng: random.Random) -> None:
     root = Path("root")
     recordings = [Recording(root / f"{name}.wav", label) for name, label in rows.items()]
-    drawn = datasets._draw(recordings, root, limit, seed)
+    drawn = draw_recordings(recordings, root, limit, seed)
     sizes = Counter(rows.values())
     assert Counter(r.label for r in drawn) == {label: min(limit, size) for label, size in sizes.items()}
     assert drawn == sorted(set(drawn), key=lambda r: r.path.as_posix())
     rng.shuffle(recordings)
-    assert datasets._draw(recordings, root, limit, seed) == drawn
-    assert set(drawn) <= set(datasets._draw(recordings, root, limit + 1, seed))
+    assert draw_recordings(recordings, root, limit, seed) == drawn
+    assert set(drawn) <= set(draw_recordings(recordings, root, limit + 1, seed))
 
 
 @settings(max_examples=30, deadline=None)

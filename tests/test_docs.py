@@ -23,8 +23,9 @@ from nbclient import NotebookClient
 import earwitness
 from earwitness.cli import app
 from earwitness.search import SEARCHES
-from earwitness.study.config import parse_study
-from earwitness.tables import TABLES, Options
+from earwitness.study.file import parse_study
+from earwitness.transferability.options import Options
+from earwitness.transferability.tables import TABLES
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

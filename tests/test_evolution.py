@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from earwitness.search.evolution import Climb, Draws, thin
 from earwitness.search.minimality import Best
 from earwitness.search.questions import Sufficient, Target
-from earwitness.spectrum import Mask
+from earwitness.signal.masks import Mask
 from planted import drive
 
 SIZE = 400

@@ -16,11 +16,13 @@ import torch
 
 import earwitness
 from earwitness import Classifier, ModelError, SearchSettings, open_model
-from earwitness.explain import Subset
-from earwitness.study.config import parse_study
-from earwitness.study.run import plan, run
+from earwitness.explanation import Subset
+from earwitness.study.answers import load_answers
+from earwitness.study.file import parse_study
+from earwitness.study.plan import plan
+from earwitness.study.run import run
 from earwitness.study.store import Store
-from earwitness.transfer import load_answers, transfer_table
+from earwitness.transferability.definitions import transfer_table
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 DETECTORS = EXAMPLES / "speech_detectors.py"

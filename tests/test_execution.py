@@ -13,15 +13,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from earwitness.study.config import Study, parse_study
-from earwitness.study.execution.local import list_devices
-from earwitness.study.execution.pool import Finished, Handle, Lost, Pool, Ready, WorkerError
-from earwitness.study.execution.work import Asked, Chunk, Done, Event, Failed, NoRoom, Source, Unit
+from earwitness.study.answers import study_tables
+from earwitness.study.executors.local import list_devices
+from earwitness.study.executors.pool import Finished, Handle, Lost, Pool, Ready, WorkerError
+from earwitness.study.executors.work import Asked, Chunk, Done, Event, Failed, NoRoom, Source, Unit
+from earwitness.study.file import Study, parse_study
+from earwitness.study.plan import plan
 from earwitness.study.progress import Quiet
-from earwitness.study.run import Summary, plan, run
+from earwitness.study.run import Summary, run
 from earwitness.study.status import study_status
 from earwitness.study.store import Store
-from earwitness.tables import study_tables
 from test_study import do, dump, make_clips, study_of
 
 

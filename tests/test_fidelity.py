@@ -14,9 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from earwitness import audio
-from earwitness.errors import ConfigError, ModelError
-from earwitness.fidelity import (
+from earwitness.analyses.fidelity import (
     at_speech_rate,
     compare_texts,
     measure_distortion,
@@ -25,6 +23,8 @@ from earwitness.fidelity import (
     open_recogniser,
     transcribe,
 )
+from earwitness.errors import ConfigError, ModelError
+from earwitness.signal import audio
 
 pystoi = pytest.importorskip("pystoi")
 distance = pytest.importorskip("rapidfuzz.distance")

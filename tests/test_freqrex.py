@@ -26,7 +26,7 @@ from earwitness.search.responsibility import (
     rank_by,
     responsibility,
 )
-from earwitness.spectrum import Spectrum
+from earwitness.signal.spectrum import Spectrum
 from planted import (
     HIGH,
     LOW,

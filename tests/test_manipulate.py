@@ -9,23 +9,20 @@ from typing import Any
 import polars as pl
 import pytest
 
-from earwitness import ConfigError, audio
+from earwitness import ConfigError
+from earwitness.analyses.settings import FREE, ManipulationSettings
 from earwitness.cli import main
-from earwitness.report.plots_manipulation import plot_robustness
-from earwitness.study.analyses.manipulation import (
-    FREE,
-    ManipulationSettings,
+from earwitness.report.plots.manipulation import plot_robustness
+from earwitness.signal import audio
+from earwitness.study.reopen import Reopened, reopen
+from earwitness.study.stages.manipulation import flip_answers, read_flips, read_transfers, write_signals
+from earwitness.study.stages.manipulation_tables import (
     conjecture_table,
-    flip_answers,
     flip_table,
     rate_table,
-    read_flips,
-    read_transfers,
     robustness_table,
     transfer_of_flips,
-    write_signals,
 )
-from earwitness.study.reopen import Reopened, reopen
 from earwitness.study.store import Store
 from test_study import do, make_clips, study_of
 

@@ -12,15 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from earwitness import Classifier, Clip, ConfigError, audio, open_model
-from earwitness.manipulation import Bounds, Flip, Subject, Unflipped, find_flip, make_subject, masking_threshold
-from earwitness.manipulation.changes import make_menu, masked_limits
-from earwitness.manipulation.flips import lead_gradient, loudness
-from earwitness.manipulation.masking import spread, threshold_in_quiet
-from earwitness.manipulation.written import STEPS, quantise
+from earwitness import Classifier, Clip, ConfigError, open_model
+from earwitness.analyses.manipulation.changes import Bounds, make_menu, masked_limits
+from earwitness.analyses.manipulation.flips import (
+    Flip,
+    Subject,
+    Unflipped,
+    find_flip,
+    lead_gradient,
+    loudness,
+    make_subject,
+)
+from earwitness.analyses.manipulation.masking import masking_threshold, spread, threshold_in_quiet
+from earwitness.analyses.manipulation.written import STEPS, quantise
 from earwitness.models import Model
 from earwitness.search import Driver
-from earwitness.spectrum import Domain, Spectrum
+from earwitness.signal import audio
+from earwitness.signal.domains import Domain
+from earwitness.signal.spectrum import Spectrum
 from planted import HIGH, LOW, Oracle, PlantedModel, both, either, has, make_clip
 
 SIZE = 257

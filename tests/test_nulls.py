@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 
 from earwitness import LabelError, StoreError
-from earwitness.chance import NULLS
+from earwitness.analyses.chance import NULLS
+from earwitness.study.answers import latest_settings, load_answers
 from earwitness.study.run import Summary
 from earwitness.study.store import Store
-from earwitness.transfer import latest_settings, load_answers, unique_names
+from earwitness.transferability.answers import unique_names
 from test_study import do, dump, make_clips, study_of
 
 
@@ -91,8 +92,8 @@ def test_a_clip_that_is_gone_is_a_failed_row(tmp_path: Path) -> None:
     do(study, tmp_path / "s.db")
     with Store(tmp_path / "s.db", write=True) as store:
         from earwitness.errors import AudioError
-        from earwitness.study.nulls import add_nulls
         from earwitness.study.progress import Quiet
+        from earwitness.study.stages.nulls import add_nulls
 
         def gone() -> Any:
             raise AudioError("gone")

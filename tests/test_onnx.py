@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from earwitness import Classifier, Clip, ModelError, SearchSettings, explain, open_model
-from earwitness.explain import Subset
+from earwitness.explanation import Subset
 from planted_files import LABELS, RATE, SAMPLES, SIDECAR, expected, onnx_band
 
 onnx = pytest.importorskip("onnx")

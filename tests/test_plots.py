@@ -26,9 +26,9 @@ from earwitness.report import (
     spectrogram_data,
     spectrum_data,
 )
-from earwitness.report.plots import MatrixData
+from earwitness.report.columns import COLUMNS, ROWS, mel
+from earwitness.report.plots.study import MatrixData
 from earwitness.report.sections import Curves, Estimates
-from earwitness.report.spectra import COLUMNS, ROWS, mel
 from planted import LOW, PlantedModel, has, make_clip
 from window import Window
 

@@ -22,7 +22,7 @@ from earwitness.search.questions import (
     Target,
     ask,
 )
-from earwitness.spectrum import Mask
+from earwitness.signal.masks import Mask
 
 Values = NDArray[np.float64]
 slacks = st.lists(st.tuples(st.floats(-9, 9), st.floats(-9, 9)), min_size=1, max_size=30)

@@ -15,22 +15,26 @@ import pytest
 import soundfile
 import torch
 
-from earwitness import audio
-from earwitness.datasets import Recording
+from earwitness.datasets.recording import Recording
 from earwitness.errors import ConfigError, LabelError, StoreError
-from earwitness.explain import SearchSettings, explain
+from earwitness.explanation import explain
 from earwitness.models import Classifier
 from earwitness.models.callables import CallableModel
 from earwitness.report import write_report
 from earwitness.report.chunks import to_json
-from earwitness.report.data import clip_sums, letter, load_study, mean_of_pairs, mean_with_interval, rates
+from earwitness.report.columns import FLOOR, FRAMES, ROWS, ClipSpectrum, Columns, lit_cells, spectrogram
+from earwitness.report.data import letter, load_study
 from earwitness.report.headline import headline
+from earwitness.report.rates import clip_sums, mean_of_pairs, mean_with_interval, rates
 from earwitness.report.sections import Curves, Estimates, Section, Table, section_json
 from earwitness.report.sounds import PEAK, UNAVAILABLE, Inline, level_sounds, loudness, make_sound
-from earwitness.report.spectra import FLOOR, FRAMES, ROWS, ClipSpectrum, Columns, lit_cells, spectrogram
-from earwitness.spectrum import Domain, Spectrum
+from earwitness.search.settings import SearchSettings
+from earwitness.signal import audio
+from earwitness.signal.domains import Domain
+from earwitness.signal.spectrum import Spectrum
+from earwitness.study.answers import load_answers
 from earwitness.study.store import Store
-from earwitness.transfer import agreement_table, load_answers, transfer_table
+from earwitness.transferability.definitions import agreement_table, transfer_table
 from window import Window
 
 RATE, SAMPLES = 8000, 2000  # bins 4 Hz apart

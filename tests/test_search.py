@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from earwitness import Classifier, SearchSettings, Subset, explain
-from earwitness.explain import finish, make_job
+from earwitness.explanation import finish, make_job
 from earwitness.search import Driver, Job, Outcome, Problem
 from earwitness.search.minimal import minimal
 from earwitness.search.multiplicity import overlap
 from earwitness.search.problem import limited
 from earwitness.search.questions import Answer, BudgetSpent, Certificate, Search, Target
 from earwitness.search.sufficiency import sufficient
-from earwitness.spectrum import Mask, Spectrum, from_runs
+from earwitness.signal.masks import Mask, from_runs
+from earwitness.signal.spectrum import Spectrum
 from planted import (
     HIGH,
     LOW,

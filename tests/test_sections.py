@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 import soundfile
 
+from earwitness.analyses.settings import CompositionSettings, ManipulationSettings
 from earwitness.cli import main
 from earwitness.errors import StoreError
 from earwitness.report import write_figures, write_report
@@ -20,17 +21,12 @@ from earwitness.report.sections import Curves, Estimates, Section, Signal, Sound
 from earwitness.report.sections.blocks import INLINE
 from earwitness.report.sections.composition import flip_curves
 from earwitness.report.sounds import PEAK, Folder, Inline
-from earwitness.study.analyses.composition import (
-    CompositionSettings,
-    cross,
-    degree_table,
-    make_composites,
-    read_composites,
-)
-from earwitness.study.analyses.fidelity import measure_fidelity
-from earwitness.study.analyses.manipulation import ManipulationSettings, flip_answers, robustness_table
-from earwitness.study.analyses.spectral import measure_spectra
 from earwitness.study.reopen import reopen
+from earwitness.study.stages.composition import cross, degree_table, make_composites, read_composites
+from earwitness.study.stages.fidelity import measure_fidelity
+from earwitness.study.stages.manipulation import flip_answers
+from earwitness.study.stages.manipulation_tables import robustness_table
+from earwitness.study.stages.spectral import measure_spectra
 from earwitness.study.store import Store
 from test_study import do, make_clips, study_of
 from window import Window

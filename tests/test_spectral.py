@@ -9,7 +9,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earwitness.spectral import (
+from earwitness.analyses.spectral import (
     band_energies,
     compare,
     density,

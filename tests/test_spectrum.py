@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from earwitness import Clip, ConfigError
-from earwitness.spectrum import Domain, Mask, Spectrum, from_runs, to_runs
+from earwitness.signal.domains import Domain
+from earwitness.signal.masks import Mask, from_runs, to_runs
+from earwitness.signal.spectrum import Spectrum
 
 RATE = 16_000
 DOMAINS = ("rfft", "mel:24", "octave:3", "edges:300,3400", "stft:256:64")

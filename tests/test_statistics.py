@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 from statsmodels.stats.proportion import proportion_effectsize
 
 from earwitness import ConfigError
-from earwitness.statistics import (
-    benjamini_hochberg,
+from earwitness.transferability.overlap import jaccard
+from earwitness.transferability.statistics.correlations import (
+    correlation_interval,
+    matrix_correlation,
+    rank_correlation,
+)
+from earwitness.transferability.statistics.flat_earthers import find_flat_earthers, flat_earther_scores
+from earwitness.transferability.statistics.paired import benjamini_hochberg, compare_pairs
+from earwitness.transferability.statistics.rates import (
     chance_corrected,
     cluster_bootstrap,
     cohen_h,
-    compare_pairs,
-    correlation_interval,
     draw_weights,
-    find_flat_earthers,
-    flat_earther_scores,
     interval,
-    jaccard,
-    matrix_correlation,
-    rank_correlation,
     ratio,
     resample,
     wilson,

@@ -14,19 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earwitness import ConfigError, LabelError, ModelError, StoreError
-from earwitness.study.config import parse_study
+from earwitness.study.answers import load_answers, study_tables
+from earwitness.study.file import parse_study
+from earwitness.study.plan import plan
 from earwitness.study.progress import Lines
-from earwitness.study.run import Summary, plan, run
+from earwitness.study.run import Summary, run
 from earwitness.study.status import study_status
 from earwitness.study.store import Store, pack_mask, unpack_mask
-from earwitness.tables import study_tables
-from earwitness.transfer import (
-    agreement_table,
-    load_answers,
-    model_table,
-    signal_table,
-    transfer_table,
-)
+from earwitness.transferability.definitions import agreement_table, model_table, signal_table, transfer_table
 
 RATE = 16_000
 MODELS = Path(__file__).parent / "planted_models.py"

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from earwitness import ConfigError
-from earwitness.study.config import Study, load_study, parse_study
 from earwitness.study.export import write_export
+from earwitness.study.file import Study, load_study, parse_study
 from earwitness.study.status import study_status
 from earwitness.study.store import Store
 from earwitness.study.template import study_schema, study_template

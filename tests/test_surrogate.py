@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from earwitness.search.candidates import spread
 from earwitness.search.questions import Complete, Property, Sufficient, Target
 from earwitness.search.surrogate import Surrogate
-from earwitness.spectrum import Mask
+from earwitness.signal.masks import Mask
 
 SIZE = 600
 ENERGY = np.full(SIZE, 1 / SIZE)

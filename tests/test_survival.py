@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from earwitness import StoreError
-from earwitness.study.config import Study, parse_study
+from earwitness.study.file import Study, parse_study
+from earwitness.study.plan import plan
 from earwitness.study.progress import Logged, Quiet
-from earwitness.study.run import plan, run
+from earwitness.study.run import run
 from earwitness.study.store import Store
 from test_execution import tables
 from test_study import MODELS, do, dump, make_clips, study_of
@@ -171,8 +172,8 @@ def test_damage_inside_a_store_is_one_message(tmp_path: Path) -> None:
 
 
 def study_tables_of(store: Store) -> Any:
+    from earwitness.study.answers import study_tables
     from earwitness.study.status import study_status
-    from earwitness.tables import study_tables
 
     study_status(store)
     return study_tables(store)

@@ -36,8 +36,10 @@ import polars as pl
 import pytest
 
 from earwitness import ConfigError
-from earwitness.tables import TABLES, Options, make_tables
-from earwitness.transfer import OVERLAP_COLUMNS, SIGNAL_COLUMNS, Answers, judge
+from earwitness.transferability.answers import OVERLAP_COLUMNS, SIGNAL_COLUMNS, Answers
+from earwitness.transferability.definitions import judge
+from earwitness.transferability.options import Options
+from earwitness.transferability.tables import TABLES, make_tables
 
 LABELS = ("x", "y", "z")
 MODELS = {"a": ("hf", 100), "b": ("hf", 300), "c": ("onnx", 200)}

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from earwitness import Classifier, Clip, ModelError, SearchSettings, explain, open_model
-from earwitness.explain import Subset
+from earwitness.explanation import Subset
 from planted_files import LABELS, RATE, SAMPLES, SIDECAR, Band, expected
 
 KINDS = ("script", "trace", "export", "fixed export")

@@ -10,11 +10,12 @@ import polars as pl
 import pytest
 
 import earwitness
-from earwitness import Classifier, ConfigError, Explanation, LabelError, SearchSettings, audio
+from earwitness import Classifier, ConfigError, Explanation, LabelError, SearchSettings
 from earwitness.models.callables import CallableModel
+from earwitness.signal import audio
+from earwitness.study.answers import load_answers
 from earwitness.study.store import Store
-from earwitness.tables import make_tables
-from earwitness.transfer import load_answers
+from earwitness.transferability.tables import make_tables
 from planted_models import Band, other_labels
 from test_study import RATE, do, make_clips, study_of
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import earwitness
-from earwitness.recordings import FOLDER
+from earwitness.datasets.builtin import FOLDER
 from earwitness.report import plot_explanation, plot_spectrum, spectrum_data
 
 RECORDING, MODEL = "bundesliga.flac", "builtin:mtt-vgg"

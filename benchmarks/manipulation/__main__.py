@@ -16,13 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from earwitness import Clip, audio, open_model
-from earwitness.manipulation import ACTIONS, Bounds, Flip, find_flip, make_subject
+from earwitness import Clip, open_model
+from earwitness.analyses.manipulation.changes import ACTIONS, Bounds
+from earwitness.analyses.manipulation.flips import Flip, find_flip, make_subject
+from earwitness.datasets.builtin import builtin_recordings
 from earwitness.models import Classifier, Model, align, aligned
-from earwitness.recordings import builtin_recordings
 from earwitness.search import Driver
-from earwitness.spectrum import Domain, Spectrum
-from earwitness.statistics import wilson
+from earwitness.signal import audio
+from earwitness.signal.domains import Domain
+from earwitness.signal.spectrum import Spectrum
+from earwitness.transferability.statistics.rates import wilson
 
 #: of which changes below the masking threshold are made
 CELLS = "stft:512:256"

@@ -17,8 +17,6 @@ import torch
 from numpy.typing import NDArray
 
 import earwitness
-from earwitness import audio
-from earwitness.audio import Clip
 from earwitness.models import Classifier, open_model
 from earwitness.search import Driver, Found, Job, Search, Target
 from earwitness.search.completeness import PLENTY, complete
@@ -26,7 +24,10 @@ from earwitness.search.driver import choose_batch
 from earwitness.search.problem import limited
 from earwitness.search.questions import TOLERANCE, Property
 from earwitness.search.sufficiency import sufficient
-from earwitness.spectrum import Mask, Spectrum
+from earwitness.signal import audio
+from earwitness.signal.audio import Clip
+from earwitness.signal.masks import Mask
+from earwitness.signal.spectrum import Spectrum
 
 SHARED = Path(os.environ.get("EARWITNESS_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 MODELS = ("whisper", "hubert", "wavlm", "ast", "sew", "wav2vec2")
@@ -273,18 +274,23 @@ def hash_code(*files: Path) -> str:
     return digest.hexdigest()
 
 
+def signal_files(package: Path) -> list[Path]:
+    """What makes signals of masks."""
+    return [package / "signal" / f"{name}.py" for name in ("domains", "masks", "spectrum")]
+
+
 def search_code() -> str:
     """The hash of the package's searches for sets, and of its signals; the map has no part in them."""
     package = Path(earwitness.__file__).parent
-    searches = [path for path in (package / "search").glob("*.py") if path.stem != "attribution"]
-    return hash_code(*searches, package / "spectrum.py")
+    searches = [path for path in (package / "search").glob("*.py") if path.stem not in ("attribution", "settings")]
+    return hash_code(*searches, *signal_files(package))
 
 
 def map_code() -> str:
     """The hash of what the maps are made by: the search for sets has no part in them."""
     package = Path(earwitness.__file__).parent
     searches = [package / "search" / f"{name}.py" for name in ("attribution", "driver", "problem", "questions")]
-    return hash_code(*searches, package / "spectrum.py")
+    return hash_code(*searches, *signal_files(package))
 
 
 def bench_code(*names: str) -> str:

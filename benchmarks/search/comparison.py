@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earwitness.explain import SearchSettings
 from earwitness.search import Driver, Job, Problem, Search, Target
 from earwitness.search.attribution import attribute
 from earwitness.search.questions import Complete, Property, Sufficient
 from earwitness.search.responsibility import agreement
-from earwitness.spectrum import Spectrum
+from earwitness.search.settings import SearchSettings
+from earwitness.signal.spectrum import Spectrum
 
 from .bench import (
     SEEDS,

@@ -21,8 +21,8 @@ from earwitness.search.questions import (
     Sufficient,
     Target,
     ask,
-)  # fmt: skip
-from earwitness.spectrum import Mask
+)
+from earwitness.signal.masks import Mask
 
 SINGLES = 32
 GROWTH = 1.25

@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from earwitness import audio
+from earwitness.datasets.builtin import builtin_recordings
 from earwitness.models import Classifier, Model, open_model
 from earwitness.models.musicnn import BUILTIN_NAMES
-from earwitness.recordings import builtin_recordings
 from earwitness.search import Driver, Job, Search
 from earwitness.search.driver import choose_batch
-from earwitness.spectrum import Mask, Spectrum
+from earwitness.signal import audio
+from earwitness.signal.masks import Mask
+from earwitness.signal.spectrum import Spectrum
 
 from .bench import Cell, Settings, Store, Subjects, Task, bench_code, search_code
 

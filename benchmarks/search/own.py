@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from earwitness.search import Found, Search, Target
 from earwitness.search.questions import Complete, Sufficient
 from earwitness.search.sufficiency import sufficient
-from earwitness.spectrum import Mask
+from earwitness.signal.masks import Mask
 
 from .bench import (
     SEEDS,

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earwitness.search.questions import Found, Property, Search, ask
-from earwitness.spectrum import Mask
+from earwitness.signal.masks import Mask
 
 #: installed first, and nothing that follows may replace them
 PINS = ("torch==2.13.0", "numpy==1.26.4")

@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earwitness.audio import Clip
 from earwitness.models import Classifier, Model
 from earwitness.search import Driver, Job, Target
 from earwitness.search.questions import Sufficient
 from earwitness.search.sufficiency import sufficient
-from earwitness.spectrum import Spectrum
+from earwitness.signal.audio import Clip
+from earwitness.signal.spectrum import Spectrum
 
 from .bench import SUFFICIENT_BUDGET, Cell, Settings, Store, Subjects, Task, bench_code, check, search_code
 

@@ -12,7 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from earwitness.study.run import plan, run
+from earwitness.study.plan import plan
+from earwitness.study.run import run
 from earwitness.study.store import Store
 
 from .workload import make_clips, study_of

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from earwitness.audio import Clip
-from earwitness.datasets import Recording
-from earwitness.explain import SearchSettings
+from earwitness.datasets.recording import Recording
 from earwitness.models import Model
+from earwitness.search.settings import SearchSettings
+from earwitness.signal.audio import Clip
+from earwitness.study.answers import study_tables
 from earwitness.study.status import study_status
 from earwitness.study.store import Record, Store, pack, pack_mask
-from earwitness.tables import study_tables
 
 LABELS = tuple("abcdefghij")
 MODELS, CLIPS, SETS, SIZE = 5, 5000, 8, 401

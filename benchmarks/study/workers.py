@@ -12,10 +12,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from earwitness.study.answers import study_tables
+from earwitness.study.plan import plan
 from earwitness.study.progress import Quiet
-from earwitness.study.run import plan, run
+from earwitness.study.run import run
 from earwitness.study.store import Store
-from earwitness.tables import study_tables
 
 from .workload import make_clips, study_of
 

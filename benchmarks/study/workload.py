@@ -9,7 +9,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from earwitness.study.config import Study, parse_study
+from earwitness.study.file import Study, parse_study
 
 RATE = 16_000
 

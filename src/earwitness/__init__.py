@@ -1,10 +1,12 @@
 """Earwitness: what did my audio classifier listen to, and would another classifier be convinced by it?"""
 
-from .audio import Clip, read
 from .errors import AudioError, ConfigError, EarwitnessError, LabelError, ModelError, StoreError
-from .explain import Explanation, Missing, SearchSettings, Subset, explain
+from .explanation import Explanation, Missing, Subset, explain
 from .models import Classifier, Model, align, aligned, as_classifier, open_model
-from .transfer import Answers, transfer
+from .search.settings import SearchSettings
+from .signal.audio import Clip, read
+from .transferability.answers import Answers
+from .transferability.judges import transfer
 
 __version__ = "0.1.0"
 

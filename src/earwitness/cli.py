@@ -19,21 +19,23 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from . import __version__, audio
+from . import __version__
 from .commands.common import DeviceOption, PickleOption, QuietOption, RemoteOption, make_reporter, make_writable
-from .commands.compose import compose
+from .commands.composition import compose
 from .commands.export import export
 from .commands.fidelity import fidelity
-from .commands.manipulate import manipulate
+from .commands.manipulation import manipulate
 from .commands.report import figures, report
 from .commands.spectral import spectral
 from .commands.study import run_study, study_app
 from .errors import ConfigError, EarwitnessError, LabelError
-from .explain import Explanation, SearchSettings, Subset, explain
+from .explanation import Explanation, Subset, explain
 from .models import Classifier, Model, align, open_model
 from .report import save_figure, write_report
 from .search import Driver
-from .study.config import parse_study
+from .search.settings import SearchSettings
+from .signal import audio
+from .study.file import parse_study
 from .study.store import Store
 
 app = typer.Typer(

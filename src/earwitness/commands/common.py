@@ -13,9 +13,9 @@ import polars as pl
 import typer
 
 from ..errors import ConfigError
-from ..study.analyses import Done
 from ..study.progress import Bars, Lines, Quiet, Reporter
 from ..study.reopen import Reopened, reopen
+from ..study.stages.units import Done
 from ..study.store import Store
 
 FORMATS = ("md", "csv", "json")

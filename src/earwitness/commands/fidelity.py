@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ..fidelity import open_recogniser
-from ..study.analyses.fidelity import DEFAULT_KINDS, fidelity_table, measure_fidelity, transcript_table
+from ..analyses.fidelity import open_recogniser
+from ..study.stages.fidelity import DEFAULT_KINDS, fidelity_table, measure_fidelity, transcript_table
 from .common import (
     DeviceOption,
     FormatOption,

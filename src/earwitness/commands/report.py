@@ -10,7 +10,7 @@ import typer
 
 from ..report import write_figures, write_report
 from ..study.store import Store
-from ..transfer import check_epsilon
+from ..transferability.definitions import check_epsilon
 from .common import EpsilonOption, QuietOption, StoreArgument, make_reporter
 
 ClipOption = Annotated[list[str] | None, typer.Option(help="And of this clip: id, file name or path; repeatable.")]

@@ -6,26 +6,10 @@ from typing import Annotated
 
 import typer
 
-from ..explain import KINDS
-from ..report.plots_spectral import plot_densities, plot_entropies, save
-from ..study.analyses.spectral import (
-    COMPOSITE,
-    ORIGINAL,
-    density_table,
-    measure_spectra,
-    named_spectra,
-    spectral_tables,
-)
-from .common import (
-    DeviceOption,
-    FormatOption,
-    OutOption,
-    QuietOption,
-    StoreArgument,
-    open_analysis,
-    show,
-    write_tables,
-)
+from ..report.plots.spectral import plot_densities, plot_entropies, save
+from ..search.settings import KINDS
+from ..study.stages.spectral import COMPOSITE, ORIGINAL, density_table, measure_spectra, named_spectra, spectral_tables
+from .common import DeviceOption, FormatOption, OutOption, QuietOption, StoreArgument, open_analysis, show, write_tables
 
 #: kinds in the figures, in this order
 SHOWN = (ORIGINAL, *KINDS, COMPOSITE)

@@ -10,14 +10,16 @@ from typing import Annotated
 import typer
 
 from ..errors import ConfigError
-from ..study.config import Study, load_study
+from ..study.answers import load_answers
+from ..study.file import Study, load_study
+from ..study.plan import plan
 from ..study.progress import Logged
-from ..study.run import Summary, plan, run
+from ..study.run import Summary, run
 from ..study.status import study_status
 from ..study.store import Store
 from ..study.template import study_schema, study_template
-from ..tables import Options, make_tables
-from ..transfer import load_answers
+from ..transferability.options import Options
+from ..transferability.tables import make_tables
 from .common import (
     EpsilonOption,
     FormatOption,
@@ -28,7 +30,7 @@ from .common import (
     make_reporter,
     print_tables,
     write_tables,
-)  # fmt: skip
+)
 
 study_app = typer.Typer(no_args_is_help=True, help="Studies: models x recordings x settings, resumable.")
 

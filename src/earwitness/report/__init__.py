@@ -4,20 +4,9 @@ from .data import StudyData, load_study
 from .figures import write_figures
 from .notebook import explanation_html
 from .page import write_report
-from .plots import (
-    matrix_data,
-    paper_style,
-    plot_curves,
-    plot_estimates,
-    plot_explanation,
-    plot_matrix,
-    plot_spectrogram,
-    plot_spectrum,
-    save_axes,
-    save_figure,
-    spectrogram_data,
-    spectrum_data,
-)
+from .plots.clip import plot_explanation, plot_spectrogram, plot_spectrum, save_figure, spectrogram_data, spectrum_data
+from .plots.study import matrix_data, plot_curves, plot_estimates, plot_matrix
+from .plots.style import paper_style, save_axes
 from .sections.certainty import epsilon_curves
 
 __all__ = [

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..spectrum import Mask, Spectrum, to_runs
+from ..signal.masks import Mask, to_runs
+from ..signal.spectrum import Spectrum
 from ..study.store import Store
 from .chunks import encode
+from .columns import ClipSpectrum, Columns, Real, Trace, lit_cells, spectrogram
 from .data import Log, StudyData, read_answers
 from .sounds import UNAVAILABLE, Folder, Inline, Sound, level_sounds, make_sound, read_again
-from .spectra import ClipSpectrum, Columns, Real, Trace, lit_cells, spectrogram
 
 #: the kinds of set that are drawn and can be heard
 HEARD = ("sufficient", "complete", "one_complete", "inverse")

@@ -14,12 +14,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ..explain import SearchSettings
 from ..models import fold
-from ..statistics import interval, ratio, resample
+from ..search.settings import SearchSettings
+from ..study.answers import latest_settings
 from ..study.store import Store
-from ..transfer import check_epsilon, check_labels, entropy_bits, latest_settings, short_names
-from .spectra import Real
+from ..transferability.answers import short_names
+from ..transferability.definitions import check_epsilon, check_labels, entropy_bits
+from .columns import Real
 
 Whole = NDArray[np.int64]
 Log = NDArray[np.float32]
@@ -395,92 +396,3 @@ def certificate_words(kind: str, groups: int, size: int, unit: str, why: str = "
     if kind == "group_minimal":
         return f"none of {groups} groups can be dropped"
     return f"not certified: {why}" if why else "not certified"
-
-
-# --- rates ----------------------------------------------------------------------------------------------------
-
-
-def rates(signals: Signals, epsilon: float, measure: str = "alpha") -> tuple[Real, Whole]:
-    """From each model (row) to each (column): the share of signals that are accepted, certain, or both, and of how
-    many.
-
-    Parameters
-    ----------
-    signals : Signals
-    epsilon : float
-    measure : {"alpha", "beta", "joint"}
-
-    Returns
-    -------
-    share : float64 [M, M]
-        NaN where there are no signals.
-    count : int64 [M, M]
-    """
-    hits, judged = hits_of(signals, epsilon, measure), signals.judged
-    made_for = [signals.source == model for model in range(signals.answer.shape[1])]
-    share, count = (np.stack([part[mine].sum(axis=0) for mine in made_for]) for part in (hits, judged))
-    return ratio(share.astype(np.float64), count.astype(np.float64)), count
-
-
-def hits_of(signals: Signals, epsilon: float, measure: str) -> NDArray[np.bool_]:
-    """Where a signal is accepted (``alpha``), answered with certainty (``beta``), or both: bool [S, M]."""
-    if measure == "alpha":
-        return signals.accepted & signals.judged
-    certain = signals.certain(epsilon) & signals.judged
-    return certain if measure == "beta" else certain & signals.accepted
-
-
-def clip_sums(signals: Signals, clips: int, wanted: NDArray[np.bool_] | None = None) -> tuple[Real, Real]:
-    """Accepted and judged signals by clip, source and judge: float64 [clips, M, M], twice.
-
-    Parameters
-    ----------
-    signals : Signals
-    clips : int
-    wanted : bool [S], optional
-        Only these signals.
-    """
-    models = signals.answer.shape[1]
-    keep = slice(None) if wanted is None else wanted
-    place = (signals.clip * models + signals.source)[keep]
-
-    def total(counted: NDArray[np.bool_]) -> Real:
-        columns = [np.bincount(place, weights=column, minlength=clips * models) for column in counted[keep].T]
-        return np.asarray(np.stack(columns, axis=1).reshape(clips, models, models), dtype=np.float64)
-
-    return total(hits_of(signals, 1.0, "alpha")), total(signals.judged)
-
-
-def mean_with_interval(sums: Real, counts: Real) -> tuple[float, float | None, float | None]:
-    """The mean over pairs of different models of the rate, with a 95 % interval by cluster bootstrap over clips.
-
-    Parameters
-    ----------
-    sums, counts : float64 [clips, M, M]
-
-    Returns
-    -------
-    value : float
-        NaN where there is nothing to count.
-    low, high : float or None
-        ``None`` where fewer than two clips leave nothing to resample.
-    """
-    others = ~np.eye(sums.shape[1], dtype=bool)
-    hits, of = sums[:, others], counts[:, others]
-    value = _nanmean(ratio(hits.sum(axis=0), of.sum(axis=0)))
-    low, high = interval(_nanmean(resample(hits, of)), int((of.sum(axis=1) > 0).sum()))
-    known = bool(np.isfinite(low) and np.isfinite(high))
-    return float(value), float(low) if known else None, float(high) if known else None
-
-
-def _nanmean(values: Real) -> Real:
-    """Mean over the last axis of what is known, NaN where nothing is."""
-    known = np.isfinite(values)
-    return ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1).astype(np.float64))
-
-
-def mean_of_pairs(share: Real) -> float | None:
-    """The mean over pairs of different models, or ``None`` where there are none."""
-    others = share[~np.eye(len(share), dtype=bool)]
-    known = others[~np.isnan(others)]
-    return float(known.mean()) if known.size else None

@@ -11,21 +11,14 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ..errors import ConfigError
-from ..spectrum import Spectrum
+from ..signal.spectrum import Spectrum
 from ..study.store import Store
 from .data import ORIGINAL, StudyData, load_study
 from .headline import headline
 from .page import choose_clips
-from .plots import (
-    PARTS,
-    matrix_data,
-    plot_curves,
-    plot_estimates,
-    plot_matrix,
-    plot_spectrum,
-    save_axes,
-    spectrum_data_of,
-)
+from .plots.clip import PARTS, plot_spectrum, spectrum_data_of
+from .plots.study import matrix_data, plot_curves, plot_estimates, plot_matrix
+from .plots.style import save_axes
 from .sections import Curves, Estimates, make_sections
 from .sounds import read_again
 

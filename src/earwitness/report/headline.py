@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..statistics import cluster_bootstrap
-from .data import ORIGINAL, Signals, StudyData, clip_sums, hits_of, mean_with_interval
-from .spectra import Real
+from ..transferability.statistics.rates import cluster_bootstrap
+from .columns import Real
+from .data import ORIGINAL, Signals, StudyData
+from .rates import clip_sums, hits_of, mean_with_interval
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from .chunks import encode
+from .columns import COLUMNS
 from .data import StudyData
-from .spectra import COLUMNS
 
 
 class Listener:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ..explain import Explanation, Subset
+from ..explanation import Explanation, Subset
 from .data import certificate_words
-from .plots import paper_style, plot_spectrum, spectrum_data
+from .plots.clip import plot_spectrum, spectrum_data
+from .plots.style import paper_style
 from .sounds import Inline, Sound, make_sound
 
 

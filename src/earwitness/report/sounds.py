@@ -19,9 +19,9 @@ import pyloudnorm
 import soundfile
 from numpy.typing import NDArray
 
-from .. import audio
-from ..audio import SILENCE, Clip
 from ..errors import AudioError, ConfigError
+from ..signal import audio
+from ..signal.audio import SILENCE, Clip
 
 #: the peak of every file: -1 dBFS
 PEAK = 10 ** (-1 / 20)

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError
-from ..spectrum import Mask
+from ..signal.masks import Mask
 from .problem import Problem
 from .questions import BudgetSpent, Search, Target
 

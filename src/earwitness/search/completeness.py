@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..spectrum import Mask
+from ..signal.masks import Mask
 from .candidates import Bins
 from .evolution import Climb, Draws, reduce, thin
 from .minimality import Best, shrink

@@ -20,7 +20,8 @@ from threadpoolctl import ThreadpoolController
 
 from ..errors import ModelError
 from ..models import Classifier
-from ..spectrum import Mask, Signals
+from ..signal.masks import Mask
+from ..signal.spectrum import Signals
 from .questions import Answer, BudgetSpent, Search
 
 T = TypeVar("T")

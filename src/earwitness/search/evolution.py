@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from ..spectrum import Mask
+from ..signal.masks import Mask
 from .candidates import NOTHING, Bins, log_scale
 from .gaussian import Values, hope
 from .minimality import Best, shrink_into, smallest

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError
-from ..spectrum import Mask, to_runs
+from ..signal.masks import Mask, to_runs
 from .problem import Counted, Outcome, Problem, limited
 from .questions import TOLERANCE, BudgetSpent, Certificate, Complete, Found, Property, Search, Sufficient, Target, ask
 from .responsibility import Refinement, rank_by, responsibility

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..spectrum import Mask
+from ..signal.masks import Mask
 from .questions import TOLERANCE, Certificate, Found, Property, Search, ask
 
 

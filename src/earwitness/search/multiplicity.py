@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..spectrum import Mask
+from ..signal.masks import Mask
 from .problem import Counted, Problem, limited
 from .questions import Found, Search, Target
 from .sufficiency import sufficient

@@ -9,7 +9,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..spectrum import Mask, Spectrum
+from ..signal.masks import Mask
+from ..signal.spectrum import Spectrum
 from .questions import Answer, BudgetSpent, Found, Search
 
 T = TypeVar("T")

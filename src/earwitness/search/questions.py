@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..spectrum import Mask
+from ..signal.masks import Mask
 
 T = TypeVar("T")
 Search = Generator[Mask, "Answer", T]

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from ..errors import ConfigError
-from ..spectrum import Mask
+from ..signal.masks import Mask
 from .problem import Problem
 from .questions import TOLERANCE, Answer, BudgetSpent, Search, Target
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..spectrum import Mask
+from ..signal.masks import Mask
 from .candidates import NOTHING, Bins
 from .evolution import Climb, Draws, reduce
 from .minimality import Best, extend

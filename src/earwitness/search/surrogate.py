@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ..spectrum import Mask
+from ..signal.masks import Mask
 from .candidates import log_scale
 from .gaussian import GaussianProcess, Values, Worth, choose, smooth
 from .questions import Part, Property

@@ -11,9 +11,11 @@ import numpy as np
 import polars as pl
 
 from ..errors import ConfigError, nearest
-from ..spectrum import to_runs
-from ..tables import Options, make_tables
-from ..transfer import check_epsilon, latest_settings, load_answers
+from ..signal.masks import to_runs
+from ..transferability.definitions import check_epsilon
+from ..transferability.options import Options
+from ..transferability.tables import make_tables
+from .answers import latest_settings, load_answers
 from .store import Store, unpack_mask
 
 #: format → what writes a table so; a new format is one line

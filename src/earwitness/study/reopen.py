@@ -11,15 +11,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from .. import audio
-from ..audio import Clip
 from ..errors import ConfigError, ModelError, StoreError
-from ..explain import SearchSettings
 from ..models import Classifier, align, aligned, open_model
 from ..models.resampling import at_rate
-from ..spectrum import Spectrum
-from .config import Study, parse_study
-from .run import localise
+from ..search.settings import SearchSettings
+from ..signal import audio
+from ..signal.audio import Clip
+from ..signal.spectrum import Spectrum
+from .file import Study, parse_study
+from .plan import localise
 from .store import Store
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from .config import DataSection, RunSection, SearchSection, Study, TransferSection
+from .file import DataSection, RunSection, SearchSection, Study, TransferSection
 
 _WIDTH = 34
 _HEAD = """\

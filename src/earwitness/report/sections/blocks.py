@@ -11,11 +11,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ...audio import Clip
-from ...spectrum import Spectrum
+from ...signal.audio import Clip
+from ...signal.spectrum import Spectrum
 from ..chunks import encode
+from ..columns import ClipSpectrum
 from ..sounds import Folder, Inline, level_sounds, make_sound
-from ..spectra import ClipSpectrum
 
 #: how many sounds of a block a page of one file holds
 INLINE = 20

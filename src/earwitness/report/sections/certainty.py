@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...study.store import Store
-from ..data import StudyData, mean_of_pairs, rates
+from ..data import StudyData
+from ..rates import mean_of_pairs, rates
 from .blocks import Curves, Section
 
 #: levels of ε that the curves pass through

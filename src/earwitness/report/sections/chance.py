@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...statistics import chance_corrected
 from ...study.store import Store
-from ..data import StudyData, clip_sums, mean_of_pairs, mean_with_interval, rates
+from ...transferability.statistics.rates import chance_corrected
+from ..data import StudyData
+from ..rates import clip_sums, mean_of_pairs, mean_with_interval, rates
 from .blocks import Estimates, Section, Table
 
 #: kinds of signal that chance is told apart from, and what it is

@@ -7,21 +7,19 @@ from typing import Any
 
 import polars as pl
 
-from ...composition import GreedySettings
-from ...spectrum import to_runs
-from ...study.analyses.composition import (
+from ...analyses.settings import LEVELS, CompositionSettings, GreedySettings
+from ...signal.masks import to_runs
+from ...study.reopen import Reopened, reopen
+from ...study.stages.composition import (
     ANALYSIS,
     CROSSING,
-    LEVELS,
     Composite,
-    CompositionSettings,
     degree_table,
     flip_table,
     level_table,
     read_composites,
     read_compositions,
 )
-from ...study.reopen import Reopened, reopen
 from ...study.store import Store
 from ..data import StudyData
 from .blocks import Block, Curves, Estimates, Section, Signal, Sounds, Table

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from ...study.analyses.fidelity import ANALYSIS, fidelity_table, transcript_table
 from ...study.reopen import reopen
+from ...study.stages.fidelity import ANALYSIS, fidelity_table, transcript_table
 from ...study.store import Store
 from ..data import StudyData
 from .blocks import Block, Estimates, Section, Table

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...statistics import find_flat_earthers
 from ...study.store import Store
-from ..data import StudyData, clip_sums
+from ...transferability.statistics.flat_earthers import find_flat_earthers
+from ..data import StudyData
+from ..rates import clip_sums
 from .blocks import Estimates, Section, Table
 
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import polars as pl
 
-from ...study.analyses.manipulation import ANALYSIS, ManipulationSettings, manipulation_tables
+from ...analyses.settings import ManipulationSettings
 from ...study.reopen import reopen
+from ...study.stages.manipulation import ANALYSIS
+from ...study.stages.manipulation_tables import manipulation_tables
 from ...study.store import Store
 from ..data import StudyData
 from .blocks import Block, Curves, Estimates, Section, Table

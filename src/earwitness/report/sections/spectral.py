@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from ...study.analyses.spectral import ANALYSIS, density_table, spectral_tables
 from ...study.reopen import reopen
+from ...study.stages.spectral import ANALYSIS, density_table, spectral_tables
 from ...study.store import Store
 from ..data import StudyData
 from .blocks import Block, Curves, Estimates, Section, Table

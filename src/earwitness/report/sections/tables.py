@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ...study.answers import load_answers
 from ...study.store import Store
-from ...tables import Options, make_tables
-from ...transfer import load_answers
+from ...transferability.options import Options
+from ...transferability.tables import make_tables
 from ..data import StudyData
 from .blocks import Section, Table
 

@@ -1,0 +1,124 @@
+"""Null signals: what a set of the same size or energy is accepted for by chance.
+
+Pure functions on masks and energies. ``silence`` is the mask that keeps nothing: with occlusion ``zero`` its signal
+is silence, else what stands in for removed content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..signal.masks import Mask
+
+Rng = np.random.Generator
+Draw = Callable[[Mask, NDArray[np.float64], Rng], Mask]
+
+#: a set of the same energy may differ from it by this share
+TOLERANCE = 0.01
+
+
+def same_size(mask: Mask, energies: NDArray[np.float64], rng: Rng) -> Mask:
+    """As many variables, drawn uniformly without replacement: bool [F] → bool [F]. ``energies`` do not matter."""
+    drawn = np.zeros_like(mask)
+    drawn[rng.choice(mask.size, int(mask.sum()), replace=False)] = True
+    return drawn
+
+
+def same_energy(mask: Mask, energies: NDArray[np.float64], rng: Rng) -> Mask:
+    """Variables in random order, each kept unless the energy of ``mask`` would be exceeded, until it is reached.
+
+    Parameters
+    ----------
+    mask : bool [F]
+    energies : float64 [F]
+        Not negative, any unit.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    bool [F]
+        Its energy exceeds the mask's by no more than :data:`TOLERANCE`, and falls short of it by no more than the
+        smallest variable that was passed over. A set of no energy is matched by no variables.
+    """
+    drawn, wanted = np.zeros_like(mask), float(energies[mask].sum())
+    left, gap = rng.permutation(mask.size), wanted * (1 + TOLERANCE)
+    enough = wanted * 2 * TOLERANCE
+    while gap > enough and left.size:
+        left = left[energies[left] <= gap]
+        total = np.cumsum(energies[left])
+        # as many as fit, but not past the point where the energy is reached
+        fits = min(int(np.searchsorted(total, gap, "right")), int(np.searchsorted(total, gap - enough)) + 1)
+        if fits == 0:
+            break
+        drawn[left[:fits]] = True
+        gap -= float(total[fits - 1])
+        left = left[fits:]
+    return drawn
+
+
+def silence(mask: Mask, energies: NDArray[np.float64], rng: Rng) -> Mask:
+    """The mask that keeps nothing: bool [F] → bool [F]."""
+    return np.zeros_like(mask)
+
+
+#: the kinds of null signals, as stored
+NULLS: dict[str, Draw] = {"null_size": same_size, "null_energy": same_energy, "silence": silence}
+
+
+def make_rng(*facts: object) -> Rng:
+    """A generator that depends on the facts alone: the same null signals whatever was drawn before."""
+    digest = blake2b("\n".join(map(str, facts)).encode(), digest_size=16).digest()
+    return np.random.default_rng(int.from_bytes(digest, "little"))
+
+
+@dataclass(frozen=True, eq=False)
+class Null:
+    """A null signal.
+
+    Attributes
+    ----------
+    kind : str
+    draw : int
+        Numbers the nulls of a kind within one explanation.
+    parent : int
+        Index of the set that it is the chance baseline of; silence, the same for all, belongs to the first.
+    mask : bool [F]
+    """
+
+    kind: str
+    draw: int
+    parent: int
+    mask: Mask
+
+
+def draw_nulls(
+    masks: Sequence[Mask], energies: NDArray[np.float64], count: int, *facts: object,
+    known: Set[tuple[str, int]] = frozenset(),
+) -> list[Null]:  # fmt: skip
+    """The null signals of the sets of one explanation.
+
+    Parameters
+    ----------
+    masks : sequence of bool [F]
+    energies : float64 [F]
+    count : int
+        Draws a set and kind; 0 draws nothing, silence neither.
+    facts : object
+        What the draws depend on, e.g. the clip's hash, the model's fingerprint and a seed.
+    known : set of (kind, draw)
+        Left out: they are there already. A larger count adds draws and changes none.
+    """
+    nulls = []
+    for kind, draw_mask in NULLS.items():
+        total = count * len(masks) if kind != "silence" else min(count, len(masks), 1)
+        for draw in range(total):
+            parent = draw % len(masks)
+            if (kind, draw) not in known:
+                mask = draw_mask(masks[parent], energies, make_rng(*facts, kind, draw))
+                nulls.append(Null(kind, draw, parent, mask))
+    return nulls

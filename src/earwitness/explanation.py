@@ -1,0 +1,301 @@
+"""One recording, one model: what the model listened to."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import AudioError, ConfigError
+from .models import Classifier
+from .search import SEARCHES, Certificate, Driver, Found, Job, Outcome, Problem, Target
+from .search.questions import TOLERANCE
+from .search.settings import SearchSettings
+from .signal import audio
+from .signal.audio import Clip
+from .signal.masks import Mask, Runs, from_runs, to_runs
+from .signal.spectrum import Spectrum
+
+Log = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Subset:
+    """A verified set of variables and what the model says to its signal.
+
+    Attributes
+    ----------
+    runs : tuple of (int, int)
+        Half-open intervals of kept variables.
+    size : int
+        Number of kept variables.
+    energy : float
+        Share of the clip's energy.
+    log_probabilities : float32 [n]
+        The model's answer to the signal, from a forward pass of its own after the search.
+    certificate : Certificate
+    queries : int
+        Questions spent on it, its verification included.
+    why : str
+        What else is to be said of it, e.g. that the budget was spent.
+    """
+
+    runs: Runs = field(repr=False)  # thousands, often
+    size: int
+    energy: float
+    log_probabilities: Log = field(repr=False)
+    certificate: Certificate
+    queries: int
+    why: str = ""
+
+    @property
+    def label(self) -> int:
+        """Index of the accepted label."""
+        return int(np.argmax(self.log_probabilities))
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the accepted label."""
+        return float(np.exp(np.float64(self.log_probabilities.max())))
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A subset that there is not, and why."""
+
+    why: str
+
+
+Part = Subset | Missing
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What one model listened to in one clip.
+
+    Attributes
+    ----------
+    spectrum : Spectrum
+    spec, fingerprint : str
+        Of the model.
+    labels : tuple of str
+    settings : SearchSettings
+    log_probabilities : float32 [n]
+        The model's answer to the clip.
+    sufficient : tuple of (Subset or Missing)
+    complete, one_complete, inverse : Subset or Missing
+    responsibility : float32 [size] or None
+        How much each variable speaks for the label. What is measured depends on the search: responsibility as
+        published (``freqrex``), or the exponential of its estimated effect over the largest (``minimal``).
+    queries : int
+        All questions asked.
+    seconds : float
+        Wall time; of interleaved searches, from the first question to the last.
+    """
+
+    spectrum: Spectrum
+    spec: str
+    fingerprint: str
+    labels: tuple[str, ...]
+    settings: SearchSettings
+    log_probabilities: Log
+    sufficient: tuple[Part, ...]
+    complete: Part
+    one_complete: Part
+    inverse: Part
+    responsibility: NDArray[np.float32] | None = None
+    queries: int = 0
+    seconds: float = 0.0
+    why: str = field(default="")
+
+    @property
+    def label(self) -> str:
+        """The clip's top-1 label."""
+        return self.labels[int(np.argmax(self.log_probabilities))]
+
+    @property
+    def confidence(self) -> float:
+        """Its probability."""
+        return float(np.exp(np.float64(self.log_probabilities.max())))
+
+    def parts(self) -> Iterator[tuple[str, int, Part]]:
+        """All subsets as (kind, draw, subset)."""
+        for draw, part in enumerate(self.sufficient):
+            yield "sufficient", draw, part
+        yield "complete", 0, self.complete
+        yield "one_complete", 0, self.one_complete
+        yield "inverse", 0, self.inverse
+
+    def signal(self, part: Subset) -> NDArray[np.float32]:
+        """The signal of a subset, float32 [N]; the same bits each time."""
+        mask = from_runs(part.runs, self.spectrum.size)
+        return np.asarray(self.spectrum.invert(mask[None])[0].numpy(), dtype=np.float32)
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it: the answer, the spectrum with its parts, a player for each signal."""
+        from .report.notebook import explanation_html  # the report knows explanations, not the other way round
+
+        return explanation_html(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``explanation.json`` (schema 1). A missing subset is ``null``; ``why`` gives the reason by its kind."""
+        clip = self.spectrum.clip
+        why = {kind: part.why for kind, _, part in self.parts() if isinstance(part, Missing)}
+        if self.why:
+            why["sufficient"] = self.why
+        sufficient = [self._part(part) for part in self.sufficient]
+        return {
+            "schema": 1,
+            "clip": {
+                "path": clip.path, "sha256": clip.sha256, "sample_rate": clip.sample_rate, "samples": len(clip),
+                "fitted": clip.fitted,
+            },
+            "model": {"spec": self.spec, "fingerprint": self.fingerprint, "labels": list(self.labels)},
+            "label": self.label, "confidence": self.confidence, "delta": self.settings.delta,
+            "search": self.settings.search, "seed": self.settings.seed,
+            "domain": str(self.settings.variables), "occlusion": self.settings.occlusion,
+            "bins": self.spectrum.bins, "variables": self.spectrum.size,
+            "queries": self.queries, "seconds": round(self.seconds, 3), "why": why,
+            "subsets": {
+                "sufficient": sufficient,
+                "complete": self._part(self.complete),
+                "one_complete": self._part(self.one_complete),
+                "inverse": self._part(self.inverse),
+            },
+        }  # fmt: skip
+
+    def _part(self, part: Part) -> dict[str, Any] | None:
+        if isinstance(part, Missing):
+            return None
+        return {
+            "runs": [list(run) for run in part.runs], "size": part.size, "energy": part.energy,
+            "label": self.labels[part.label], "confidence": part.confidence,
+            "certificate": {"kind": part.certificate.kind, "groups": part.certificate.groups},
+            "queries": part.queries, **({"why": part.why} if part.why else {}),
+        }  # fmt: skip
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``explanation.json``, the signals as 32-bit float WAV, and ``responsibility.npy`` to a folder.
+
+        Raises
+        ------
+        ConfigError
+            The folder cannot be written.
+        """
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for kind, draw, part in self.parts():
+                if isinstance(part, Subset):
+                    name = kind if draw == 0 else f"{kind}_{draw + 1}"
+                    audio.write(folder / f"{name}.wav", self.signal(part), self.spectrum.clip.sample_rate)
+            if self.responsibility is not None:
+                np.save(folder / "responsibility.npy", self.responsibility.astype(np.float32))
+            temporary = folder / "explanation.json.tmp"
+            temporary.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+            os.replace(temporary, folder / "explanation.json")
+        except (OSError, AudioError) as error:
+            raise ConfigError(f"{folder}: cannot be written ({error}); choose another --out") from error
+        return folder / "explanation.json"
+
+
+def explain(
+    clip: Clip, classifier: Classifier, settings: SearchSettings | None = None, *, driver: Driver | None = None
+) -> Explanation:
+    """Find what a classifier listened to in a clip.
+
+    Parameters
+    ----------
+    clip : Clip
+        At the model's sample rate.
+    classifier : Classifier
+    settings : SearchSettings, optional
+    driver : Driver, optional
+        To set the batch size or watch progress.
+
+    Raises
+    ------
+    AudioError
+        The clip is silent: no content can be a cause.
+    ModelError
+        The model answers with something unusable.
+    """
+    settings = settings or SearchSettings()
+    driver = driver or Driver(classifier, repeats=settings.repeats)
+    job = next(driver.run([make_job(clip, settings)]))
+    if job.error is not None:
+        raise job.error
+    return finish(job, driver, settings)
+
+
+def make_job(clip: Clip, settings: SearchSettings) -> Job[Outcome]:
+    """The search of one clip, ready for the driver."""
+    if clip.silent:
+        raise AudioError(f"{clip.path or 'clip'}: silence, nothing in it can be a cause; leave it out")
+    spectrum = Spectrum(clip, settings.variables)
+    problem = Problem(spectrum, settings.delta, settings.count, settings.overlap, settings.seed)
+    return Job(spectrum, SEARCHES[settings.search](problem), settings.budget)
+
+
+def finish(job: Job[Outcome], driver: Driver, settings: SearchSettings) -> Explanation:
+    """Verify what a search found, each set by a forward pass of its own, and make the records."""
+    outcome, spectrum = job.result, job.spectrum
+    assert outcome is not None
+    assert isinstance(spectrum, Spectrum)
+    target = Target.of(outcome.original, settings.delta)
+    full = Target(target.label, target.confidence, 1.0)
+    wanted: list[tuple[str, Found, int, Target]] = [
+        *(("sufficient", found, spent, target) for found, spent in outcome.sufficient),
+        ("complete", *outcome.complete, target),
+        ("one_complete", *outcome.one_complete, full),
+    ]
+    masks = [found.mask for _, found, _, _ in wanted if found.mask is not None]
+    complete = outcome.complete[0].mask
+    has_inverse = complete is not None and not complete.all()
+    questions = [*masks, *(~mask for mask in masks)]
+    answers = driver.evaluate(spectrum, np.stack(questions)) if questions else np.empty((0, 0), np.float32)
+    parts: list[tuple[str, Part]] = []
+    inverse: Part = Missing("no complete set was found" if complete is None else "the complete set is the whole clip")
+    row = 0
+    for kind, found, spent, goal in wanted:
+        if found.mask is None:
+            parts.append((kind, Missing(found.why or "none was found")))
+            continue
+        kept, left = answers[row], answers[row + len(masks)]
+        row += 1
+        parts.append((kind, _verified(kind, found, spent, goal, spectrum, kept, left)))
+        if kind == "complete" and has_inverse and isinstance(parts[-1][1], Subset):
+            inverse = _subset(spectrum, ~found.mask, left, Certificate(), 1, "")
+    return Explanation(
+        spectrum, driver.classifier.model.spec, driver.classifier.model.fingerprint, driver.classifier.labels,
+        settings, outcome.original,
+        sufficient=tuple(part for kind, part in parts if kind == "sufficient"),
+        complete=parts[-2][1], one_complete=parts[-1][1], inverse=inverse,
+        responsibility=outcome.responsibility, queries=job.asked + len(questions) * driver.repeats,
+        seconds=time.perf_counter() - job.started, why=outcome.why,
+    )  # fmt: skip
+
+
+def _verified(kind: str, found: Found, spent: int, goal: Target, spectrum: Spectrum, kept: Log, left: Log) -> Part:
+    """The set as a record if its own forward pass confirms it, else the reason why it is not stored."""
+    assert found.mask is not None
+    if not found.mask.all():  # all variables: the clip itself, which is what the target was read off
+        slack = float(goal.slack(kept[None])[0])
+        if kind != "sufficient":
+            slack = min(slack, -float(goal.margin(left[None])[0]))
+        # half of the search's tolerance: the other half is what arithmetic may differ by
+        if slack < TOLERANCE / 2:
+            return Missing(f"the set found was not confirmed by its own forward pass (slack {slack:.2g} nats)")
+    return _subset(spectrum, found.mask, kept, found.certificate, spent + (1 if kind == "sufficient" else 2), found.why)
+
+
+def _subset(spectrum: Spectrum, mask: Mask, answer: Log, certificate: Certificate, queries: int, why: str) -> Subset:
+    energy = float(spectrum.energy[mask].sum())
+    return Subset(to_runs(mask), int(mask.sum()), energy, answer, certificate, queries, why)

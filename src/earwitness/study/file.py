@@ -1,0 +1,170 @@
+"""The study file: TOML, checked before any work is spent; unknown keys are refused with the nearest name."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import ConfigError, nearest
+from ..search.settings import SearchSettings
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSection(_Section):
+    """``[[data]]``: recordings to study. Paths are relative to the study file."""
+
+    path: str = Field(description="folder, manifest or file; or 'builtin' for the built-in recordings")
+    layout: str = Field(default="auto", description="folder, audiofolder, manifest, ravdess, gtzan, asvspoof2019, ...")
+    name: str | None = Field(default=None, examples=["music"], description="the data set's name in tables")
+    split: str | None = Field(default=None, examples=["test"], description="only this part of the data set, e.g. test")
+    include: str | None = Field(default=None, examples=["*/a*.wav"], description="only files whose path matches")
+    labels: tuple[str, ...] | None = Field(default=None, examples=[["rock", "jazz"]], description="only these labels")
+    limit: int | None = Field(default=None, examples=[10], ge=1, description="recordings a label, drawn with the seed")
+    seed: int = Field(default=0, description="of the draw")
+
+
+class SearchSection(_Section):
+    """``[search]``: what decides what is found. Changing any of it makes every explanation anew."""
+
+    search: str = Field(default="minimal", description="minimal (smallest verified sets) or freqrex (as published)")
+    delta: float = Field(default=0.5, ge=0, le=1, description="δ: a subset keeps this share of the clip's confidence")
+    count: int = Field(default=1, ge=1, description="sufficient sets a clip")
+    overlap: float = Field(default=0.0, ge=0, le=1, description="largest overlap of two sufficient sets of a clip")
+    budget: int = Field(default=3000, ge=10, description="questions a clip and model")
+    seed: int = Field(default=0, description="of everything drawn at random")
+    domain: str = Field(default="rfft", description="rfft, mel:BANDS, octave:BANDS, edges:HZ,HZ,... or stft:WINDOW:HOP")
+    occlusion: str = Field(default="zero", description="what removed content becomes: zero, mean or noise")
+    repeats: int = Field(default=1, ge=1, description="ask a noisy model so often and average its answers")
+
+
+class TransferSection(_Section):
+    """``[transfer]``: when a signal counts as transferable, and by chance. ε costs nothing to change."""
+
+    epsilon: float = Field(default=0.5, gt=0, le=1, description="ε: certain is below ε·log2(labels) bits of entropy")
+    nulls: int = Field(default=1, ge=0, description="null signals a set: so many of its size, so many of its energy")
+
+
+class RunSection(_Section):
+    """``[run]``: where and how the work is done; it never changes a result."""
+
+    executor: Literal["local", "ray"] = Field(default="local", description="this machine, or a Ray cluster")
+    workers: int | None = Field(
+        default=None,
+        examples=[2],
+        ge=1,
+        description="default: local this process, ray one a device",
+    )
+    threads: int | None = Field(default=None, examples=[2], ge=1, description="of a worker; default: all, divided")
+    address: str | None = Field(default=None, examples=["auto"], description="of a Ray cluster; default: start one")
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps")
+    batch: int | None = Field(default=None, examples=[32], ge=1, description="signals a model call; default: by memory")
+    allow_pickle: bool = Field(default=False, description="read models from pickles, which can run code")
+    trust_remote_code: bool = Field(default=False, description="run code that comes with a Hugging Face model")
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the work is done in other processes than this one."""
+        return self.executor != "local" or (self.workers or 1) > 1
+
+    @property
+    def trust(self) -> dict[str, bool]:
+        """The options of :func:`earwitness.models.open_model` that let a model run code."""
+        return {"allow_pickle": self.allow_pickle, "trust_remote_code": self.trust_remote_code}
+
+
+class Study(_Section):
+    """A study: models x recordings x settings."""
+
+    name: str = Field(default="study", description="what the page and the tables call it")
+    store: str = Field(default="study.db", description="the store, relative to the study file")
+    models: tuple[str, ...] = Field(
+        min_length=1, description="builtin:NAME, hf:FOLDER-OR-HUB-ID, onnx:FILE, torch:FILE or python:FILE.py:ATTR"
+    )
+    sample_rate: int | None = Field(default=None, examples=[16000], ge=1, description="Hz; default: the models'")
+    seconds: float | None = Field(default=None, examples=[10.0], gt=0, description="crop or zero-pad clips to this")
+    only_correct: bool = Field(default=False, description="explain a model only on clips it labels rightly")
+    data: tuple[DataSection, ...] = Field(min_length=1, description="the recordings; several [[data]] are added up")
+    labels: dict[str, str] = Field(default_factory=dict, description="a model's own label = the shared label")
+    search: SearchSection = SearchSection()
+    transfer: TransferSection = TransferSection()
+    run: RunSection = RunSection()
+
+    @property
+    def settings(self) -> SearchSettings:
+        """The search settings."""
+        return SearchSettings(**self.search.model_dump())
+
+
+def load_study(path: str | Path, **run: Any) -> tuple[Study, Path]:
+    """Read and check a study file; also the folder its paths are relative to.
+
+    Parameters
+    ----------
+    path : str or Path
+    **run
+        In place of what the file says under ``[run]``; None leaves that.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing, no TOML, or has unknown or bad settings.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such study file; give the path of a TOML file")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{path}: not readable as TOML ({error})") from None
+    changes = {name: value for name, value in run.items() if value is not None}
+    if changes and isinstance(content.get("run", {}), dict):
+        content["run"] = {**content.get("run", {}), **changes}
+    study = parse_study(content, str(path))
+    return study, path.resolve().parent
+
+
+def parse_study(content: dict[str, Any], where: str = "study") -> Study:
+    """Check a study given as a dictionary.
+
+    Raises
+    ------
+    ConfigError
+        See :func:`load_study`.
+    """
+    try:
+        study = Study.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_explain(error.errors()[0])}") from None
+    study.settings  # noqa: B018 - the search names are checked there
+    if len(set(study.models)) < len(study.models):
+        raise ConfigError(f"{where}: models: the same spec twice; name each once")
+    return study
+
+
+def _explain(error: Any) -> str:
+    place = [str(step) for step in error["loc"]]
+    if error["type"] == "literal_error":
+        allowed = error["ctx"]["expected"]
+        hint = nearest(str(error.get("input")), allowed.replace("'", "").split(" or "))
+        return f"{'.'.join(place)}: {error.get('input')!r}, {hint}use {allowed}"
+    if error["type"] != "extra_forbidden":
+        return f"{'.'.join(place)}: {error['msg']}, got {error.get('input')!r:.80}"
+    section: Any = Study
+    for step in place[:-1]:
+        if not step.isdigit():
+            section = _SECTIONS.get(step, Study)
+    names = list(section.model_fields)
+    return f"unknown key {'.'.join(place)!r}: {nearest(place[-1], names)}allowed are {', '.join(names)}"
+
+
+_SECTIONS: dict[str, type[_Section]] = {
+    "data": DataSection, "search": SearchSection, "transfer": TransferSection, "run": RunSection,
+}  # fmt: skip
+assert {field.name for field in fields(SearchSettings)} == set(SearchSection.model_fields)

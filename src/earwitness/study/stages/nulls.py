@@ -1,0 +1,99 @@
+"""The stage between explaining and judging: null signals of every set, and how much sets of one clip overlap.
+
+Both need the clip's energies and nothing of the models. Null signals become rows of ``subsets`` with a parent, so
+that they are judged like all others. What is there already is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
+
+import polars as pl
+
+from ...analyses.chance import NULLS, draw_nulls
+from ...errors import EarwitnessError, StoreError
+from ...search.settings import KINDS
+from ...signal.spectrum import Spectrum
+from ...transferability.overlap import compare_sets
+from ..progress import Reporter
+from ..store import Store
+
+
+def add_nulls(
+    store: Store, key: str, spectra: Mapping[int, Callable[[], Spectrum]], count: int, seed: int, reporter: Reporter
+) -> None:
+    """Draw the null signals and compare the sets of the clips that lack them.
+
+    Parameters
+    ----------
+    store : Store
+        Open for writing.
+    key : str
+        Of the study's settings.
+    spectra : mapping of int to callable
+        Makes the spectrum of each clip, by clip id.
+    count : int
+        Null signals a set and kind.
+    seed : int
+    reporter : Reporter
+    """
+    sets = store.frame(
+        "SELECT s.id, s.explanation, s.kind, s.draw, e.clip, e.model, c.sha256, c.path, m.fingerprint"
+        " FROM subsets s JOIN explanations e ON e.id = s.explanation JOIN clips c ON c.id = e.clip"
+        " JOIN models m ON m.id = e.model JOIN planned_models p ON p.settings = e.settings AND p.model = e.model"
+        " WHERE e.settings = ? AND s.mask IS NOT NULL ORDER BY c.path, c.sha256, p.position, s.kind, s.draw",
+        (key,),
+    )
+    sets = sets.filter(pl.col("clip").is_in(list(spectra)))
+    compared, failed = store.done_units(key, "overlap", {}), {clip for clip, _ in store.failed(key, "nulls")}
+    todo = []
+    for _, rows in sets.group_by("clip", maintain_order=True):
+        unit, own = _unit(rows), rows.filter(pl.col("kind").is_in(KINDS[:3]))
+        if rows["path"][0] not in failed and (unit not in compared or _lacking(rows, own, count)):
+            todo.append((unit, rows, own))
+    if not todo:
+        return
+    reporter.stage("draw null signals", len(todo))
+    for unit, rows, own in todo:
+        try:
+            _add(store, key, unit, rows, own, spectra[rows["clip"][0]](), count, seed)
+        except EarwitnessError as error:
+            if isinstance(error, StoreError):
+                raise
+            store.add_failure(key, "nulls", rows["path"][0], "", str(error))
+        reporter.advance()
+
+
+def _add(
+    store: Store, key: str, unit: str, rows: pl.DataFrame, own: pl.DataFrame, spectrum: Spectrum, count: int, seed: int
+) -> None:
+    masks = {number: store.mask(number) for number in own["id"]}
+    for (explanation,), parents in own.group_by("explanation", maintain_order=True):
+        ids = parents["id"].to_list()
+        there = rows.filter((pl.col("explanation") == explanation) & pl.col("kind").is_in(list(NULLS)))
+        nulls = draw_nulls(
+            [masks[number] for number in ids], spectrum.energy, count, parents["sha256"][0],
+            parents["fingerprint"][0], seed, known=set(there.select("kind", "draw").iter_rows()),
+        )  # fmt: skip
+        store.add_nulls(int(explanation), [
+            (null.kind, null.draw, ids[null.parent], null.mask, float(spectrum.energy[null.mask].sum()))
+            for null in nulls
+        ])  # fmt: skip
+    sets = list(own.select("id", "model", "kind").iter_rows())
+    store.add_results(key, "overlap", {}, unit, compare_sets(sets, list(masks.values()), spectrum.energy))
+
+
+def _lacking(rows: pl.DataFrame, own: pl.DataFrame, count: int) -> bool:
+    """Whether null signals are missing: ``count`` a set and kind, and one silence an explanation."""
+    sets = own.group_by("explanation").len("sets")
+    found = rows.filter(pl.col("kind").is_in(list(NULLS))).group_by("explanation").len("found")
+    both = sets.join(found, on="explanation", how="left").with_columns(pl.col("found").fill_null(0))
+    wanted = pl.col("sets") * count * (len(NULLS) - 1) + min(count, 1)
+    return bool((both["found"] < both.select(wanted).to_series()).any())
+
+
+def _unit(rows: pl.DataFrame) -> str:
+    """A clip and its sets: with another model's sets it is another unit."""
+    own = rows.filter(pl.col("kind").is_in(KINDS[:3])).select("fingerprint", "kind", "draw").rows()
+    return f"{rows['sha256'][0][:16]}:{blake2b(str(sorted(own)).encode(), digest_size=8).hexdigest()}"

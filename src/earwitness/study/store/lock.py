@@ -1,0 +1,56 @@
+"""One writer a store: a lock that the system frees however its process ends, and that names its holder."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import IO
+
+from ...errors import StoreError
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _take(file: IO[str]) -> None:
+        file.seek(1 << 30)  # far behind the holder's id, which others must be able to read
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _take(file: IO[str]) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class Lock:
+    """Held from when it is made until it is freed.
+
+    Parameters
+    ----------
+    path : Path
+        Of what is locked; the lock is a file beside it.
+
+    Raises
+    ------
+    StoreError
+        Another process holds it.
+    OSError
+        The file cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(path.with_name(path.name + ".lock"), "a+", encoding="utf-8")  # noqa: SIM115 - held
+        try:
+            _take(self._file)
+        except OSError:
+            self._file.seek(0)
+            other = self._file.read().strip() or "unknown"
+            self._file.close()
+            raise StoreError(f"{path}: process {other} is writing to it; wait for it or stop it") from None
+        self._file.truncate(0)
+        self._file.write(str(os.getpid()))
+        self._file.flush()
+
+    def free(self) -> None:
+        """Let others have it."""
+        self._file.close()

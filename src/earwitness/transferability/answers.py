@@ -1,0 +1,105 @@
+"""Every judgement of a study or of a handful of explanations, as frames."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+
+import polars as pl
+
+from ..analyses.chance import NULLS
+
+TEXT, WHOLE, REAL = pl.String(), pl.Int64(), pl.Float64()
+CLIP_COLUMNS: dict[str, pl.DataType] = {"clip": WHOLE, "path": TEXT, "truth": TEXT, "group": TEXT, "dataset": TEXT}
+MODEL_COLUMNS: dict[str, pl.DataType] = {"model": TEXT, "backend": TEXT, "architecture": TEXT, "parameters": WHOLE}
+OVERLAP_COLUMNS: dict[str, pl.DataType] = {
+    "clip": WHOLE, "kind": TEXT, "subset": WHOLE, "other": WHOLE, "source": TEXT, "judge": TEXT,
+    "jaccard": REAL, "weighted": REAL,
+}  # fmt: skip
+SIGNAL_COLUMNS: dict[str, pl.DataType] = {
+    "subset": WHOLE, **CLIP_COLUMNS, "source": TEXT, "kind": TEXT, "draw": WHOLE, "size": WHOLE, "energy": REAL,
+    "certificate": TEXT, "parent": WHOLE, "label": TEXT,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Every judgement of a study. An answer with NaN is no answer: it is left out.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        The aligned labels, two at least.
+    models : polars.DataFrame
+        Columns ``model`` (spec, each once), ``backend``, ``architecture``, ``parameters``.
+    judgements : polars.DataFrame
+        One row a signal and judging model: ``subset`` (id), ``clip`` (id), ``path``, ``truth``, ``group``,
+        ``dataset``, ``source`` and ``judge`` (specs), ``kind``, ``draw``, ``size``, ``energy``, ``certificate``,
+        ``parent`` (null), ``label`` (what the source says to the clip), ``answer`` (what the judge says to the
+        signal) and ``confidence`` (its probability), ``accepted``, ``probability`` and ``rank`` (of ``label``, for
+        the judge), ``entropy`` (bits), ``entropy_share`` (of log₂ n).
+    originals : polars.DataFrame
+        One row a clip and model: ``clip``, ``path``, ``truth``, ``group``, ``dataset``, ``model``, ``answer``,
+        ``probability``.
+    nulls : polars.DataFrame
+        As ``judgements``, of null signals: ``kind`` is one of :data:`earwitness.analyses.chance.NULLS`, ``parent`` the
+        ``subset`` that it is the chance baseline of. ``silence`` is the same for all sets of a clip.
+    overlaps : polars.DataFrame
+        One row an ordered pair of sets of one kind and clip by different models: ``clip``, ``kind``, ``subset``,
+        ``other`` (ids), ``source``, ``judge`` (their models), ``jaccard``, and ``weighted`` by energy.
+    """
+
+    labels: tuple[str, ...]
+    models: pl.DataFrame
+    judgements: pl.DataFrame
+    originals: pl.DataFrame
+    nulls: pl.DataFrame
+    overlaps: pl.DataFrame
+
+    def without_vacuous(self) -> Answers:
+        """The same without empty sets: what a model says to silence anyway needs no signal. Silence itself stays."""
+        empty = self.judgements.filter(pl.col("size") == 0)["subset"].unique().to_list()
+        gone, silent = pl.col("subset").is_in(empty), pl.col("kind") == "silence"
+        return replace(
+            self, judgements=self.judgements.filter(~gone),
+            nulls=self.nulls.filter(silent | ~pl.col("parent").is_in(empty)),
+            overlaps=self.overlaps.filter(~gone & ~pl.col("other").is_in(empty)),
+        )  # fmt: skip
+
+    def rename_models(self, names: Mapping[str, str]) -> Answers:
+        """The same with other names for the models; they must differ."""
+
+        def rename(table: pl.DataFrame, *columns: str) -> pl.DataFrame:
+            return table.with_columns(pl.col(*columns).replace_strict(names, return_dtype=TEXT))
+
+        judged = (rename(table, "source", "judge") for table in (self.judgements, self.nulls, self.overlaps))
+        models, originals = rename(self.models, "model"), rename(self.originals, "model")
+        return Answers(self.labels, models, next(judged), originals, next(judged), next(judged))
+
+
+def unique_names(specs: Sequence[str], fingerprints: Sequence[str]) -> list[str]:
+    """Each spec; with the start of its fingerprint where two models go by the same."""
+    counts = Counter(specs)
+    return [spec if counts[spec] == 1 else f"{spec}#{mark[:8]}" for spec, mark in zip(specs, fingerprints, strict=True)]
+
+
+def short_names(specs: Sequence[str]) -> list[str]:
+    """Each spec without back end and folders, unless two would read the same.
+
+    Examples
+    --------
+    >>> short_names(["builtin:mtt-vgg", "hf:models/wav2vec2"])
+    ['mtt-vgg', 'wav2vec2']
+    """
+    short = [PurePath(spec.partition(":")[2] or spec).name or spec for spec in specs]
+    counts = Counter(short)
+    return [name if counts[name] == 1 else spec for name, spec in zip(short, specs, strict=True)]
+
+
+def assemble(
+    labels: tuple[str, ...], models: pl.DataFrame, judged: pl.DataFrame, originals: pl.DataFrame, overlaps: pl.DataFrame
+) -> Answers:
+    is_null = pl.col("kind").is_in(list(NULLS))
+    return Answers(labels, models, judged.filter(~is_null), originals, judged.filter(is_null), overlaps)

@@ -1,0 +1,1 @@
+"""Intervals, tests and scores: how sure a rate, a difference or a verdict is."""
