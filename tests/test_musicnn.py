@@ -18,17 +18,8 @@ from scipy import signal
 from torch import Tensor, nn
 
 from earwitness.errors import ModelError
-from earwitness.models.musicnn import (
-    BUILTIN_NAMES,
-    WINDOW_SAMPLES,
-    LogMel,
-    Musicnn,
-    MusicTagger,
-    Vgg,
-    _Stage,
-    load_builtin,
-    window_starts,
-)
+from earwitness.models.musicnn import BUILTIN_NAMES, WINDOW_SAMPLES, MusicTagger, load_builtin, window_starts
+from earwitness.models.musicnn_networks import LogMel, Musicnn, Vgg, _Stage
 
 ROOT = Path(__file__).resolve().parents[1]
 CPU = torch.device("cpu")

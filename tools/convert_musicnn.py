@@ -35,7 +35,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from earwitness.models.musicnn import Musicnn, Vgg
+from earwitness.models.musicnn_networks import Musicnn, Vgg
 
 Array = NDArray[np.float32]
 
