@@ -461,7 +461,7 @@ def shared_clips(task: str, samples: int) -> tuple[Tensor, list[str]]:
     """Float32 [B, N] at 16 kHz, cut or padded with zeros at the end; and labels."""
     import soundfile
 
-    prefix = {"digits": "fsdd/", "spoof": "spoof/"}[task]
+    prefix = {"digits": "fsdd/", "emotion": "ravdess/", "spoof": "spoof/"}[task]
     with (SHARED / "data" / "metadata.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["file"].startswith(prefix)]
     waveforms = torch.zeros(len(rows), samples)

@@ -308,13 +308,18 @@ def licences(cache: Cache, recordings: Sequence[Recording]) -> str:
         licence = f"[{recording.licence}]({LICENCE_URLS[recording.licence]})"
         cells = (f"{recording.name}.flac", recording.title, recording.author, licence)
         lines.append(f"| {' | '.join(cells)} | {recording.start:g} | {recording.source} |")
+    return _tidy("\n".join([*lines, *_notices(cache)])) + "\n"
+
+
+def _notices(cache: Cache) -> list[str]:
+    """The notices and licence texts that go with the songs."""
     sectoid = cache.notices("fretsonfire-songs-sectoid")
     muldjord = cache.notices("fretsonfire-songs-muldjord")
     readme = cache.read("fretsonfire-songs-muldjord", f"{FRETS}/muldjord/chaos_god/readme.txt").decode()
     holders = _between(sectoid, "The songs, performances", "Permission is hereby")
     permission = _between(sectoid, "Permission is hereby", "Packaging:")
     legal = _between(muldjord, "Creative Commons Legal Code", "Packaging:")
-    lines += [
+    return [
         "",
         "## Notice that goes with the songs of Sectoid",
         "",
@@ -336,7 +341,6 @@ def licences(cache: Cache, recordings: Sequence[Recording]) -> str:
         "",
         f"See <{LICENCE_URLS[BY]}legalcode>.",
     ]
-    return _tidy("\n".join(lines)) + "\n"
 
 
 def make(cache: Cache, out: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -239,12 +239,6 @@ def _maps(store: Store, clips: int) -> str:
     ]  # fmt: skip
     if not rows:
         return ""
-    seeds: list[Row] = [
-        [model, cell["budget"], median(cell["spearman"]), min(cell["spearman"])]
-        for name in SEED_BUDGETS
-        for model in MODELS
-        if (cell := cells.get(f"{model}/{clips}/{name}"))
-    ]
     names = ("ours", "its", "its, ties by energy")
     head = (
         "model",
@@ -258,9 +252,20 @@ def _maps(store: Store, clips: int) -> str:
         "responsibility (insertion: higher is better) or removed (deletion: lower is better), 80 steps; medians over "
         "clips, of each model and of all. Our map (the search `minimal`'s) had each clip's number of the tool's calls "
         "as its budget. It starts from the order by energy; so the tools' maps are also judged with equal bins "
-        "ordered by energy.\n\n"
-        + make_table(head, rows)
-        + f"\n\nRank correlation (Spearman) of our maps over {SEEDS} seeds, mean of all pairs of each clip, at the "
+        "ordered by energy.\n\n" + make_table(head, rows) + _map_seeds(cells, clips)
+    )
+
+
+def _map_seeds(cells: Mapping[str, Any], clips: int) -> str:
+    """How much maps of different seeds agree."""
+    seeds: list[Row] = [
+        [model, cell["budget"], median(cell["spearman"]), min(cell["spearman"])]
+        for name in SEED_BUDGETS
+        for model in MODELS
+        if (cell := cells.get(f"{model}/{clips}/{name}"))
+    ]
+    return (
+        f"\n\nRank correlation (Spearman) of our maps over {SEEDS} seeds, mean of all pairs of each clip, at the "
         "default budget and at twice that: beyond 300 questions the cells are ordered by what sets of them do, which "
         "follows the model more closely, but many such orders are about as good.\n\n"
         + make_table(("model", "budget", "median", "least"), seeds)

@@ -140,7 +140,7 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         """As a notebook shows it: the answer, the spectrum with its parts, a player for each signal."""
-        from .report.notebook import explanation_html
+        from .report.notebook import explanation_html  # the one import that points up: only the report can draw
 
         return explanation_html(self)
 

@@ -209,7 +209,7 @@ def make_frame(rows: list[dict[str, Any]], *keys: str) -> pl.DataFrame:
 def with_adjusted(table: pl.DataFrame, *columns: str) -> pl.DataFrame:
     """Beside each column of p-values, the ones adjusted for all rows."""
     return table.with_columns(
-        as_column(benjamini_hochberg(table[name].cast(pl.Float64).to_numpy())).alias(f"{name}with_adjusted")
+        as_column(benjamini_hochberg(table[name].cast(pl.Float64).to_numpy())).alias(f"{name}_adjusted")
         for name in columns
         if name in table.columns
     )
