@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from earwitness import Classifier, Clip, ConfigError, open_model
-from earwitness.analyses.manipulation.changes import Bounds, make_menu, masked_limits
+from earwitness.analyses.manipulation.bounds import Bounds
+from earwitness.analyses.manipulation.changes import make_menu, masked_limits
 from earwitness.analyses.manipulation.flips import (
     Flip,
     Subject,

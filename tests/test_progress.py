@@ -99,7 +99,7 @@ def test_an_interrupted_study_says_so_and_is_resumed(
         return Interrupting()
 
     with monkeypatch.context() as change:
-        change.setattr("earwitness.commands.study.make_reporter", interrupting)
+        change.setattr("earwitness.commands.work.make_reporter", interrupting)
         assert call(change, "study", "run", path) == 130
     assert "run the same command again" in capsys.readouterr().err
     assert call(monkeypatch, "study", "run", path, "-q") == 0

@@ -12,7 +12,7 @@ import pytest
 
 from earwitness import ConfigError
 from earwitness.study.export import write_export
-from earwitness.study.file import Study, load_study, parse_study
+from earwitness.study.file import Study, keys_of, load_study, parse_study
 from earwitness.study.status import study_status
 from earwitness.study.store import Store
 from earwitness.study.template import study_schema, study_template
@@ -37,7 +37,7 @@ def test_the_template_says_every_setting_and_its_default() -> None:
     study = parse_study(tomllib.loads(study_template()))
     assert study == parse_study({"models": list(study.models), "data": [{"path": "builtin"}]})
     for section in (Study, *(type(part) for part in (study.data[0], study.search, study.transfer, study.run))):
-        for name in section.model_fields:
+        for name in keys_of(section):
             assert re.search(rf"^(# )?({name} = |\[+{name}\])", study_template(), re.MULTILINE), name
 
 
@@ -51,7 +51,7 @@ def test_the_schema_names_every_setting() -> None:
     schema = study_schema()
     assert set(schema["properties"]) == set(Study.model_fields)
     assert schema["additionalProperties"] is False
-    assert schema["$defs"]["SearchSection"]["properties"]["delta"]["maximum"] == 1
+    assert schema["$defs"]["SearchSettings"]["properties"]["delta"]["maximum"] == 1
 
 
 def test_init_writes_a_study_and_leaves_what_is_there(

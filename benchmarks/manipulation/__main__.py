@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from earwitness import Clip, open_model
-from earwitness.analyses.manipulation.changes import ACTIONS, Bounds
+from earwitness.analyses.manipulation.bounds import ACTIONS, Bounds
 from earwitness.analyses.manipulation.flips import Flip, find_flip, make_subject
 from earwitness.datasets.builtin import builtin_recordings
 from earwitness.models import Classifier, Model, align, aligned

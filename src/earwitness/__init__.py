@@ -1,12 +1,18 @@
 """Earwitness: what did my audio classifier listen to, and would another classifier be convinced by it?"""
 
-from .errors import AudioError, ConfigError, EarwitnessError, LabelError, ModelError, StoreError
-from .explanation import Explanation, Missing, Subset, explain
-from .models import Classifier, Model, align, aligned, as_classifier, open_model
-from .search.settings import SearchSettings
-from .signal.audio import Clip, read
-from .transferability.answers import Answers
-from .transferability.judges import transfer
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import AudioError, ConfigError, EarwitnessError, LabelError, ModelError, StoreError
+    from .explanation import Explanation, Missing, Subset, explain
+    from .models import Classifier, Model, align, aligned, as_classifier, open_model
+    from .search.settings import SearchSettings
+    from .signal.audio import Clip, read
+    from .transferability.answers import Answers
+    from .transferability.judges import transfer
 
 __version__ = "0.1.0"
 
@@ -33,3 +39,26 @@ __all__ = [
     "read",
     "transfer",
 ]
+
+#: where the public names live; each is imported when it is first asked for, since torch takes a second
+_HOMES = {
+    "errors": ("AudioError", "ConfigError", "EarwitnessError", "LabelError", "ModelError", "StoreError"),
+    "explanation": ("Explanation", "Missing", "Subset", "explain"),
+    "models": ("Classifier", "Model", "align", "aligned", "as_classifier", "open_model"),
+    "search.settings": ("SearchSettings",),
+    "signal.audio": ("Clip", "read"),
+    "transferability.answers": ("Answers",),
+    "transferability.judges": ("transfer",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f".{home}", __name__), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

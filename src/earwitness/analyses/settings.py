@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ConfigError, nearest
+from ..errors import ConfigError
 from ..search.settings import KINDS
+from ..settings import Settings, setting
 from ..signal.domains import Domain
-from .manipulation.changes import ACTIONS, Bounds
+from .manipulation.bounds import ACTIONS, Bounds
 
 LENGTHS = ("pad", "crop")
 
 
 @dataclass(frozen=True)
-class GreedySettings:
+class GreedySettings(Settings):
     """How far to look for the largest accepted set.
 
     Attributes
@@ -29,16 +30,10 @@ class GreedySettings:
     seed : int
     """
 
-    exact: int = 12
-    restarts: int = 8
-    budget: int = 4000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.exact <= 20:
-            raise ConfigError(f"exact {self.exact}: out of range; use 0 to 20 (2^20 sets)")
-        if self.restarts < 0 or self.budget < 1:
-            raise ConfigError(f"restarts {self.restarts}, budget {self.budget}: use at least 0 and at least 1")
+    exact: int = setting(12, "up to so many signals, every set is tried where needed (2^20 at most)", ge=0, le=20)
+    restarts: int = setting(8, "random orders in which signals are added", ge=0)
+    budget: int = setting(4000, "questions a composite", ge=1)
+    seed: int = setting(0, "of everything drawn at random")
 
 
 #: levels of a composite's power relative to a clip's, in dB; ``None`` is as it is
@@ -46,7 +41,7 @@ LEVELS: tuple[float | None, ...] = (None, -40.0, -30.0, -20.0, -10.0, 0.0)
 
 
 @dataclass(frozen=True)
-class CompositionSettings:
+class CompositionSettings(Settings):
     """What decides a composite.
 
     Attributes
@@ -60,17 +55,41 @@ class CompositionSettings:
     greedy : GreedySettings
     """
 
-    kind: str = "sufficient"
-    lengths: str = "pad"
-    draws: int = 200
-    greedy: GreedySettings = field(default_factory=GreedySettings)
+    kind: str = setting("sufficient", "of the signals: sufficient, complete, one_complete or inverse", choices=KINDS)
+    lengths: str = setting("pad", "unequal signals: pad to the longest, or crop to the shortest", choices=LENGTHS)
+    draws: int = setting(200, "null composites a class and sort", ge=1)
+    greedy: GreedySettings = GreedySettings()
 
-    def __post_init__(self) -> None:
-        for name, allowed in (("kind", KINDS), ("lengths", LENGTHS)):
-            if getattr(self, name) not in allowed:
-                raise ConfigError(f"{name} {getattr(self, name)!r}: use one of {', '.join(allowed)}")
-        if self.draws < 1:
-            raise ConfigError(f"draws {self.draws}: too few; use at least 1")
+
+@dataclass(frozen=True)
+class FidelitySettings(Settings):
+    """What is measured of the speech left in signals, and by which recogniser.
+
+    Attributes
+    ----------
+    recogniser : str
+        See :func:`earwitness.analyses.fidelity.open_recogniser`; empty: no transcripts.
+    language : str
+        Of the speech; empty lets the recogniser guess.
+    kinds : tuple of str
+        Of the signals.
+    limit : int or None
+        Only so many clips of each of the data set's labels, drawn with the seed.
+    seed : int
+    """
+
+    recogniser: str = setting("", "faster-whisper:DIR, transformers:DIR or python:MODULE:ATTR; without: no transcripts")
+    language: str = setting("en", "of the speech; empty: let the recogniser guess")
+    kinds: tuple[str, ...] = setting(
+        ("sufficient", "complete", "inverse"), "of the signals", choices=KINDS, flags=("--kind",)
+    )
+    limit: int | None = setting(None, "only so many clips of each label, at random", ge=1)
+    seed: int = setting(0, "of everything drawn at random")
+
+    @property
+    def name(self) -> str:
+        """What the recogniser is called in the store; empty where there is none."""
+        return f"{self.recogniser} ({self.language or 'any language'})" if self.recogniser else ""
 
 
 BASES = ("clip", "sufficient")
@@ -80,14 +99,14 @@ SIZES = (1, 5, 25)
 
 
 @dataclass(frozen=True)
-class ManipulationSettings:
+class ManipulationSettings(Settings):
     """What decides the flips.
 
     Attributes
     ----------
     actions : tuple of str
-        Some of :data:`earwitness.analyses.manipulation.ACTIONS`. Without bounds on audibility each is tried by itself,
-        and all together; within bounds all together.
+        Some of :data:`earwitness.analyses.manipulation.bounds.ACTIONS`. Without bounds on audibility each is tried by
+        itself, and all together; within bounds all together.
     counts : tuple of int
         Numbers of variables that may change, within bounds on audibility.
     snrs : tuple of float
@@ -110,28 +129,24 @@ class ManipulationSettings:
         Of the dither.
     """
 
-    actions: tuple[str, ...] = ACTIONS
-    counts: tuple[int, ...] = SIZES
-    snrs: tuple[float, ...] = (20.0, 30.0, 40.0)
-    masking: bool = False
-    gain: float = 40.0
-    target: str = ""
-    base: str = "clip"
-    domain: str = ""
-    gradients: bool = True
-    budget: int = 300
-    seed: int = 0
+    actions: tuple[str, ...] = setting(ACTIONS, "some of remove, scale, shift", choices=ACTIONS)
+    counts: tuple[int, ...] = setting(SIZES, "variables that may change within bounds, e.g. 1,5,25")
+    snrs: tuple[float, ...] = setting(
+        (20.0, 30.0, 40.0), "bounds on the signal-to-noise ratio in dB; empty: none", flags=("--snr",)
+    )
+    masking: bool = setting(False, "also seek flips below the masking threshold")
+    gain: float = setting(40.0, "the most a variable is scaled up or down, in dB", gt=0, le=120)
+    target: str = setting("", "the label wanted; empty: any other")
+    base: str = setting("clip", "what is changed: clip or sufficient", choices=BASES)
+    domain: str = setting("", "whose variables are changed; empty: the study's")
+    gradients: bool = setting(True, "use no gradients", flags=(" /--black-box",))
+    budget: int = setting(300, "questions a search", ge=50)
+    seed: int = setting(0, "of everything drawn at random")
 
     def __post_init__(self) -> None:
-        for action in self.actions:
-            if action not in ACTIONS:
-                raise ConfigError(f"action {action!r}: {nearest(action, ACTIONS)}use some of {', '.join(ACTIONS)}")
+        super().__post_init__()
         if not self.actions:
             raise ConfigError(f"actions: none given; use some of {', '.join(ACTIONS)}")
-        if self.base not in BASES:
-            raise ConfigError(f"base {self.base!r}: use one of {', '.join(BASES)}")
-        if self.budget < 50:
-            raise ConfigError(f"budget {self.budget}: too small; use at least 50")
         if self.domain:
             Domain.parse(self.domain)
         for search in self.searches():

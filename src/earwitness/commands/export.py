@@ -7,18 +7,19 @@ from typing import Annotated
 
 import typer
 
-from ..study.export import EXPORTS, write_export
-from ..study.store import Store
-from .common import EpsilonOption, StoreArgument
+from .options import EpsilonOption, StoreArgument
 
 
 def export(
     path: StoreArgument,
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
-    style: Annotated[str, typer.Option("--format", help=" or ".join(EXPORTS) + ".")] = "parquet",
+    style: Annotated[str, typer.Option("--format", help="parquet or csv.")] = "parquet",
     epsilon: EpsilonOption = None,
 ) -> None:
     """Every table of a study as a file: what was found, and what it was computed from."""
+    from ..study.export import write_export
+    from ..study.store import Store
+
     with Store(path) as store:
         for written in write_export(store, out, style, epsilon):
             print(written)

@@ -8,10 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ..report import write_figures, write_report
-from ..study.store import Store
-from ..transferability.definitions import check_epsilon
-from .common import EpsilonOption, QuietOption, StoreArgument, make_reporter
+from .options import EpsilonOption, QuietOption, StoreArgument
+from .work import epsilon_of, make_reporter
 
 ClipOption = Annotated[list[str] | None, typer.Option(help="And of this clip: id, file name or path; repeatable.")]
 
@@ -28,6 +26,9 @@ def report(
     quiet: QuietOption = False,
 ) -> None:
     """The page: tables, players, spectra."""
+    from ..report.page import write_report
+    from ..study.store import Store
+
     with Store(path) as store, ExitStack() as stack:
         reporter = make_reporter(quiet, stack)
         started: list[int] = []
@@ -39,7 +40,7 @@ def report(
             reporter.advance()
 
         page = write_report(
-            store, out, epsilon=_level(store, epsilon), full=clips, asked=clip or (), single_file=single_file,
+            store, out, epsilon=epsilon_of(store, epsilon), full=clips, asked=clip or (), single_file=single_file,
             progress=progress,
         )  # fmt: skip
     print(page.resolve())
@@ -53,10 +54,9 @@ def figures(
     clip: ClipOption = None,
 ) -> None:
     """The figures of a study as SVG and PNG, in the style of a paper."""
+    from ..report.figures import write_figures
+    from ..study.store import Store
+
     with Store(path) as store:
-        for written in write_figures(store, out, epsilon=_level(store, epsilon), clips=clips, asked=clip or ()):
+        for written in write_figures(store, out, epsilon=epsilon_of(store, epsilon), clips=clips, asked=clip or ()):
             print(written)
-
-
-def _level(store: Store, epsilon: float | None) -> float:
-    return check_epsilon(epsilon if epsilon is not None else float(store.meta().get("epsilon", 0.5)))

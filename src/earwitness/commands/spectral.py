@@ -6,34 +6,39 @@ from typing import Annotated
 
 import typer
 
-from ..report.plots.spectral import plot_densities, plot_entropies, save
 from ..search.settings import KINDS
-from ..study.stages.spectral import COMPOSITE, ORIGINAL, density_table, measure_spectra, named_spectra, spectral_tables
-from .common import DeviceOption, FormatOption, OutOption, QuietOption, StoreArgument, open_analysis, show, write_tables
-
-#: kinds in the figures, in this order
-SHOWN = (ORIGINAL, *KINDS, COMPOSITE)
+from .options import Analysis, StoreArgument
+from .output import show, write_tables
+from .work import open_analysis
 
 
 def spectral(
     path: StoreArgument,
+    output: Analysis,
     window: Annotated[int, typer.Option(min=8, help="Samples a segment of Welch's density.")] = 1024,
-    out: OutOption = None,
-    style: FormatOption = "md",
-    device: DeviceOption = "auto",
-    quiet: QuietOption = False,
 ) -> None:
     """Spectral entropy, power spectral density and band energies of the signals, and how classes differ in them.
 
     With --out, the densities are written too, and figures of densities and entropies.
     """
-    with open_analysis(path, out, device, quiet) as (study, reporter):
+    from ..report.plots.spectral import plot_densities, plot_entropies, save
+    from ..study.stages.spectral import (
+        COMPOSITE,
+        ORIGINAL,
+        density_table,
+        measure_spectra,
+        named_spectra,
+        spectral_tables,
+    )
+
+    shown = (ORIGINAL, *KINDS, COMPOSITE)
+    with open_analysis(path, output) as (study, reporter):
         done = measure_spectra(study, window, reporter)
         tables = spectral_tables(study, window)
-        if out is not None:
+        if output.out is not None:
             densities = density_table(study, window)
-            write_tables({"power spectral density": densities}, out)
+            write_tables({"power spectral density": densities}, output.out)
             if not densities.is_empty():
-                save(plot_densities(densities, SHOWN), out, "densities")
-                save(plot_entropies(named_spectra(study, window), SHOWN), out, "entropies")
-    show(done, tables, style, out)
+                save(plot_densities(densities, shown), output.out, "densities")
+                save(plot_entropies(named_spectra(study, window), shown), output.out, "entropies")
+    show(done, tables, output)

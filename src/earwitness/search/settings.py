@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import ConfigError, nearest
+from ..settings import Settings, setting
 from ..signal.domains import Domain
-from . import SEARCHES
 
 #: raised whenever a search begins to find other sets for the same settings: a study's results never mix the two
 REVISION = 5
@@ -14,7 +14,7 @@ KINDS = ("sufficient", "complete", "one_complete", "inverse")
 
 
 @dataclass(frozen=True)
-class SearchSettings:
+class SearchSettings(Settings):
     """Everything that decides what a search finds, apart from clip and model.
 
     Attributes
@@ -36,27 +36,23 @@ class SearchSettings:
         How often each question is asked of a noisy model, and its answers averaged.
     """
 
-    search: str = "minimal"
-    delta: float = 0.5
-    count: int = 1
-    overlap: float = 0.0
-    budget: int = 3000
-    seed: int = 0
-    domain: str = "rfft"
-    occlusion: str = "zero"
-    repeats: int = 1
+    search: str = setting("minimal", "minimal (smallest verified sets) or freqrex (as published)")
+    delta: float = setting(0.5, "δ: a subset keeps this share of the clip's confidence", ge=0, le=1)
+    count: int = setting(1, "sufficient sets a clip", ge=1)
+    overlap: float = setting(0.0, "largest overlap of two sufficient sets of a clip", ge=0, le=1)
+    budget: int = setting(3000, "questions a clip and model", ge=10)
+    seed: int = setting(0, "of everything drawn at random")
+    domain: str = setting("rfft", "rfft, mel:BANDS, octave:BANDS, edges:HZ,HZ,... or stft:WINDOW:HOP")
+    occlusion: str = setting("zero", "what removed content becomes: zero, mean or noise")
+    repeats: int = setting(1, "ask a noisy model so often and average its answers", ge=1)
 
     def __post_init__(self) -> None:
+        from . import SEARCHES  # the searches need torch, their settings do not
+
         if self.search not in SEARCHES:
             hint = nearest(self.search, SEARCHES)
             raise ConfigError(f"search {self.search!r}: {hint}use one of {', '.join(SEARCHES)}")
-        for name, low, high in (("delta", 0, 1), ("overlap", 0, 1)):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ConfigError(f"{name} {value}: out of range; use {low} to {high}")
-        for name, low in (("count", 1), ("budget", 10), ("repeats", 1)):
-            if getattr(self, name) < low:
-                raise ConfigError(f"{name} {getattr(self, name)}: too small; use at least {low}")
+        super().__post_init__()
         Domain.parse(self.domain, self.occlusion)
 
     @property

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import ConfigError, nearest
 
@@ -58,7 +56,7 @@ class Domain:
         except ValueError:
             raise ConfigError(f"domain {text!r}: {rest!r} is not a list of numbers") from None
         wanted = {"rfft": (0, 0), "mel": (1, 1), "octave": (1, 1), "edges": (1, 10_000), "stft": (2, 2)}[kind]
-        positive = all(np.isfinite(number) and number > 0 for number in numbers)
+        positive = all(math.isfinite(number) and number > 0 for number in numbers)
         if not wanted[0] <= len(numbers) <= wanted[1] or not positive:
             raise ConfigError(f"domain {text!r}: use rfft, mel:BANDS, octave:BANDS, edges:HZ,HZ,... or stft:WINDOW:HOP")
         if kind == "stft" and (numbers[0] < 4 or numbers[1] > numbers[0] / 2 or any(n % 1 for n in numbers)):
@@ -68,17 +66,3 @@ class Domain:
     def __str__(self) -> str:
         separator = "," if self.kind == "edges" else ":"
         return self.kind + (":" + separator.join(f"{n:g}" for n in self.numbers) if self.numbers else "")
-
-
-def band_edges(domain: Domain, nyquist: float) -> NDArray[np.float64]:
-    """Inner band edges in Hz, ascending, below Nyquist."""
-    if domain.kind == "edges":
-        edges = np.unique(domain.numbers)
-    elif domain.kind == "octave":  # from Nyquist down to 20 Hz, evenly in octaves
-        steps = np.arange(1, int(np.log2(nyquist / 20) * domain.numbers[0]) + 1)
-        edges = np.sort(nyquist * 2.0 ** (-steps / domain.numbers[0]))
-    else:  # mel (O'Shaughnessy): m = 2595 log10(1 + f/700)
-        top = 2595 * np.log10(1 + nyquist / 700)
-        mels = np.linspace(0, top, int(domain.numbers[0]) + 1)[1:-1]
-        edges = 700 * (10 ** (mels / 2595) - 1)
-    return np.asarray(edges[edges < nyquist], dtype=np.float64)

@@ -32,7 +32,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from .audio import Clip
-from .domains import Domain, band_edges
+from .domains import Domain
 from .masks import Mask
 
 T = TypeVar("T", bound=np.generic)
@@ -287,3 +287,17 @@ class Spectrum:
         length = self._reach(self.clip.samples.astype(np.float64)).size
         signals = [self._stft.istft(cells, k1=length)[: len(self.clip)] for cells in transforms]
         return np.asarray(signals, dtype=np.float32).reshape(-1, len(self.clip))
+
+
+def band_edges(domain: Domain, nyquist: float) -> NDArray[np.float64]:
+    """Inner band edges in Hz, ascending, below Nyquist."""
+    if domain.kind == "edges":
+        edges = np.unique(domain.numbers)
+    elif domain.kind == "octave":  # from Nyquist down to 20 Hz, evenly in octaves
+        steps = np.arange(1, int(np.log2(nyquist / 20) * domain.numbers[0]) + 1)
+        edges = np.sort(nyquist * 2.0 ** (-steps / domain.numbers[0]))
+    else:  # mel (O'Shaughnessy): m = 2595 log10(1 + f/700)
+        top = 2595 * np.log10(1 + nyquist / 700)
+        mels = np.linspace(0, top, int(domain.numbers[0]) + 1)[1:-1]
+        edges = 700 * (10 ** (mels / 2595) - 1)
+    return np.asarray(edges[edges < nyquist], dtype=np.float64)

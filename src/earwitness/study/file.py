@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from ..errors import ConfigError, nearest
 from ..search.settings import SearchSettings
@@ -28,20 +29,6 @@ class DataSection(_Section):
     labels: tuple[str, ...] | None = Field(default=None, examples=[["rock", "jazz"]], description="only these labels")
     limit: int | None = Field(default=None, examples=[10], ge=1, description="recordings a label, drawn with the seed")
     seed: int = Field(default=0, description="of the draw")
-
-
-class SearchSection(_Section):
-    """``[search]``: what decides what is found. Changing any of it makes every explanation anew."""
-
-    search: str = Field(default="minimal", description="minimal (smallest verified sets) or freqrex (as published)")
-    delta: float = Field(default=0.5, ge=0, le=1, description="δ: a subset keeps this share of the clip's confidence")
-    count: int = Field(default=1, ge=1, description="sufficient sets a clip")
-    overlap: float = Field(default=0.0, ge=0, le=1, description="largest overlap of two sufficient sets of a clip")
-    budget: int = Field(default=3000, ge=10, description="questions a clip and model")
-    seed: int = Field(default=0, description="of everything drawn at random")
-    domain: str = Field(default="rfft", description="rfft, mel:BANDS, octave:BANDS, edges:HZ,HZ,... or stft:WINDOW:HOP")
-    occlusion: str = Field(default="zero", description="what removed content becomes: zero, mean or noise")
-    repeats: int = Field(default=1, ge=1, description="ask a noisy model so often and average its answers")
 
 
 class TransferSection(_Section):
@@ -92,14 +79,22 @@ class Study(_Section):
     only_correct: bool = Field(default=False, description="explain a model only on clips it labels rightly")
     data: tuple[DataSection, ...] = Field(min_length=1, description="the recordings; several [[data]] are added up")
     labels: dict[str, str] = Field(default_factory=dict, description="a model's own label = the shared label")
-    search: SearchSection = SearchSection()
-    transfer: TransferSection = TransferSection()
-    run: RunSection = RunSection()
+    search: SearchSettings = Field(
+        default=SearchSettings(),
+        description="what decides what is found. Changing any of it makes every explanation anew.",
+    )
+    transfer: TransferSection = Field(
+        default=TransferSection(),
+        description="when a signal counts as transferable, and by chance. ε costs nothing to change.",
+    )
+    run: RunSection = Field(
+        default=RunSection(), description="where and how the work is done; it never changes a result."
+    )
 
     @property
     def settings(self) -> SearchSettings:
         """The search settings."""
-        return SearchSettings(**self.search.model_dump())
+        return self.search
 
 
 def load_study(path: str | Path, **run: Any) -> tuple[Study, Path]:
@@ -142,7 +137,6 @@ def parse_study(content: dict[str, Any], where: str = "study") -> Study:
         study = Study.model_validate(content)
     except ValidationError as error:
         raise ConfigError(f"{where}: {_explain(error.errors()[0])}") from None
-    study.settings  # noqa: B018 - the search names are checked there
     if len(set(study.models)) < len(study.models):
         raise ConfigError(f"{where}: models: the same spec twice; name each once")
     return study
@@ -154,17 +148,24 @@ def _explain(error: Any) -> str:
         allowed = error["ctx"]["expected"]
         hint = nearest(str(error.get("input")), allowed.replace("'", "").split(" or "))
         return f"{'.'.join(place)}: {error.get('input')!r}, {hint}use {allowed}"
-    if error["type"] != "extra_forbidden":
+    if error["type"] not in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{'.'.join(place)}: {error['msg']}, got {error.get('input')!r:.80}"
     section: Any = Study
     for step in place[:-1]:
         if not step.isdigit():
-            section = _SECTIONS.get(step, Study)
-    names = list(section.model_fields)
+            section = SECTIONS.get(step, Study)
+    names = list(keys_of(section))
     return f"unknown key {'.'.join(place)!r}: {nearest(place[-1], names)}allowed are {', '.join(names)}"
 
 
-_SECTIONS: dict[str, type[_Section]] = {
-    "data": DataSection, "search": SearchSection, "transfer": TransferSection, "run": RunSection,
+def keys_of(section: Any) -> dict[str, FieldInfo]:
+    """The keys of a section, a model of pydantic or a settings dataclass, with what is said of each."""
+    if is_dataclass(section):
+        return {one.name: FieldInfo.from_annotated_attribute(Any, one) for one in fields(section)}
+    return dict(section.model_fields)
+
+
+#: the sections of a study file by their names
+SECTIONS: dict[str, Any] = {
+    "data": DataSection, "search": SearchSettings, "transfer": TransferSection, "run": RunSection,
 }  # fmt: skip
-assert {field.name for field in fields(SearchSettings)} == set(SearchSection.model_fields)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from .file import DataSection, RunSection, SearchSection, Study, TransferSection
+from .file import SECTIONS, Study, keys_of
 
 _WIDTH = 34
 _HEAD = """\
@@ -22,14 +22,13 @@ _HEAD = """\
 
 def study_template() -> str:
     """A study file that names every setting; it runs as it is, on what is built in."""
-    top = {name: field for name, field in Study.model_fields.items() if name not in _SECTIONS and name != "labels"}
+    top = {name: field for name, field in Study.model_fields.items() if name not in SECTIONS and name != "labels"}
     parts = [_HEAD + "\n".join(_line(name, field, _GIVEN.get(name)) for name, field in top.items())]
     parts.append(f'[labels]\n# {Study.model_fields["labels"].description}\n# LABEL_3 = "jazz"')
-    for header, section in _SECTIONS.items():
+    for header, section in SECTIONS.items():
         title = f"[[{header}]]" if header == "data" else f"[{header}]"
-        about = " ".join((section.__doc__ or "").split("``: ", 1)[-1].split())
-        lines = [_line(name, field, _GIVEN.get(f"{header}.{name}")) for name, field in section.model_fields.items()]
-        parts.append("\n".join([title, f"# {about}", *lines]))
+        lines = [_line(name, field, _GIVEN.get(f"{header}.{name}")) for name, field in keys_of(section).items()]
+        parts.append("\n".join([title, f"# {_ABOUT.get(header) or Study.model_fields[header].description}", *lines]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -38,9 +37,8 @@ def study_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Study.model_json_schema()}
 
 
-_SECTIONS: dict[str, Any] = {
-    "data": DataSection, "search": SearchSection, "transfer": TransferSection, "run": RunSection,
-}  # fmt: skip
+#: of a section of which there may be several
+_ABOUT = {"data": "recordings to study. Paths are relative to the study file."}
 #: what has no default
 _GIVEN = {"models": ["builtin:msd-musicnn", "builtin:mtt-vgg"], "data.path": "builtin"}
 

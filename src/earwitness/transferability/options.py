@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import ConfigError
-from .definitions import check_epsilon
-from .statistics.rates import DRAWS, check_level
+from ..settings import Settings, setting
+
+#: resamples of an interval, and relabellings of a permutation test
+DRAWS = 2000
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """How tables are computed.
 
     Attributes
@@ -31,18 +32,10 @@ class Options:
         Whether empty sets count. Those are sets of models that say to silence what they say to the clip.
     """
 
-    epsilon: float = 0.5
-    level: float = 0.95
-    draws: int = DRAWS
-    seed: int = 0
-    cluster: str = "clip"
-    margin: float = 0.1
-    vacuous: bool = True
-
-    def __post_init__(self) -> None:
-        check_epsilon(self.epsilon)
-        check_level(self.level)
-        if self.cluster not in ("clip", "group"):
-            raise ConfigError(f"cluster {self.cluster!r}: use clip or group")
-        if self.draws < 1:
-            raise ConfigError(f"draws {self.draws}: too few; use at least 1, better 1000")
+    epsilon: float = setting(0.5, "Definition 4's ε", gt=0, le=1)
+    level: float = setting(0.95, "of the intervals", gt=0, lt=1)
+    draws: int = setting(DRAWS, "resamples of an interval, shuffles of a permutation test", ge=1)
+    seed: int = setting(0, "of intervals and permutation tests")
+    cluster: str = setting("clip", "what is resampled for intervals: clip or group", choices=("clip", "group"))
+    margin: float = setting(0.1, "how far apart models may ordinarily stand, for flat-earthers")
+    vacuous: bool = setting(True, "leave empty sets out", flags=(" /--without-vacuous",))

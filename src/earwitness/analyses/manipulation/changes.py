@@ -29,50 +29,15 @@ from ...errors import ConfigError, nearest
 from ...signal.audio import Clip
 from ...signal.masks import Mask
 from ...signal.spectrum import Spectrum
+from .bounds import ACTIONS, Bounds
 from .masking import Threshold, decibels
 
 Gains = NDArray[np.complex128]
 
-ACTIONS = ("remove", "scale", "shift")
 #: limits are used but for this share, so that rounding a signal to float32 does not break them
 HAIR = 1e-4
 #: changes that add less than this share of the clip's energy (-90 dB) are none
 LEAST = 1e-9
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """What a change may do.
-
-    Attributes
-    ----------
-    count : int or None
-        Variables it may have; ``None``: any number, which leaves only ``gain`` as a bound.
-    gain : float
-        The most a variable is scaled up or down, in dB.
-    snr : float or None
-        The clip's energy over the noise's, in dB, is at least this.
-    margin : float or None
-        The noise lies at least so many dB below the masking threshold in every cell (0: just inaudible).
-    """
-
-    count: int | None = None
-    gain: float = 40.0
-    snr: float | None = None
-    margin: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.count is not None and self.count < 1:
-            raise ConfigError(f"count {self.count}: out of range; change at least 1 variable")
-        if not 0 < self.gain <= 120:
-            raise ConfigError(f"gain {self.gain}: out of range; use more than 0 and at most 120 dB")
-        if self.count is None and (self.snr is not None or self.margin is not None):
-            raise ConfigError("a bound on SNR or masking needs a count: say how many variables may change")
-
-    def shortfall(self, snr: float, margin: float) -> float:
-        """By how many dB it must become softer to be within the bounds; 0 or less if it is."""
-        short = [wanted - got for wanted, got in ((self.snr, snr), (self.margin, margin)) if wanted is not None]
-        return max(short, default=0.0)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from ...signal import audio
 from ...signal.audio import Clip
 from ...signal.masks import Mask
 from ...signal.spectrum import Spectrum
-from .changes import Bounds, Change, Menu, make_menu, masked_limits
+from .bounds import Bounds
+from .changes import Change, Menu, make_menu, masked_limits
 from .masking import Threshold, masking_threshold
 from .search import Choices, Flipped, Outcome, smallest_flip
 from .written import Heard, write_both

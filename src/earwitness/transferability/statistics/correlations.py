@@ -10,8 +10,9 @@ import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
+from ..options import DRAWS
 from .paired import TIE
-from .rates import DRAWS, Real, check_level
+from .rates import Real, check_level
 
 #: orders of so few things are tried out, not drawn
 EXACT = 8

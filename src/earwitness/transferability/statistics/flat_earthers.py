@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..options import DRAWS
 from .correlations import EXACT, draw_orders
 from .paired import TIE
-from .rates import DRAWS, Real, interval, ratio, resample
+from .rates import Real, interval, ratio, resample
 
 
 @dataclass(frozen=True, eq=False)

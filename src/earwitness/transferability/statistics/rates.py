@@ -20,11 +20,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
 from ...errors import ConfigError
+from ..options import DRAWS
 
 Real = NDArray[np.float64]
 
-#: resamples of an interval, and relabellings of a permutation test
-DRAWS = 2000
 #: numbers in memory at once while resampling
 BLOCK = 1 << 22
 

@@ -1,0 +1,5 @@
+"""``python -m earwitness``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,88 @@
+"""``earwitness explain``."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import ConfigError
+from ..search.settings import SearchSettings
+from .options import Access, JsonOption, QuietOption
+from .output import console
+from .work import make_reporter, make_writable
+
+if TYPE_CHECKING:
+    from ..explanation import Explanation
+
+
+def explain(
+    recording: Annotated[Path, typer.Argument(metavar="AUDIO", help="The recording.")],
+    model: Annotated[str, typer.Option(help="The model's spec.")],
+    settings: SearchSettings,
+    access: Access,
+    seconds: Annotated[float | None, typer.Option(help="Crop or zero-pad to this duration.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for explanation.json, signals and figures.")] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """One recording, one model: what it listened to."""
+    from ..explanation import explain as explain_clip
+    from ..models import Classifier, open_model
+    from ..search import Driver
+    from ..signal import audio
+
+    if seconds is not None and seconds <= 0:
+        raise ConfigError(f"seconds {seconds}: out of range; use a positive duration")
+    if out is not None:
+        make_writable(out)
+    audio.read(recording, seconds=seconds)  # a bad recording is refused before a model is loaded
+    opened = open_model(model, access.device, **access.trust)
+    clip = audio.read(recording, opened.sample_rate, seconds)
+    classifier = Classifier(opened)
+    with ExitStack() as stack:
+        reporter = make_reporter(quiet or as_json, stack)
+        reporter.stage(f"explaining {recording.name}", 1)
+        driver = Driver(classifier, repeats=settings.repeats, progress=reporter.ask)
+        explanation = explain_clip(clip, classifier, settings, driver=driver)
+        reporter.advance()
+    if out is not None:
+        _write(explanation, out)
+    if as_json:
+        print(json.dumps(explanation.to_json(), indent=1))
+        return
+    _print(explanation)
+    for note in opened.notes:
+        print(f"note: {note}")
+    if out is not None:
+        print(f"written to {out}")
+
+
+def _write(explanation: Explanation, out: Path) -> None:
+    from ..report.plots.clip import save_figure
+
+    explanation.save(out)
+    save_figure(explanation, out)
+
+
+def _print(explanation: Explanation) -> None:
+    from rich.table import Table
+
+    from ..explanation import Subset
+
+    print(f"{explanation.label} ({explanation.confidence:.3f}), {explanation.spectrum.size} variables, "
+          f"{explanation.queries} questions, {explanation.seconds:.1f} s")  # fmt: skip
+    table = Table("subset", "size", "energy", "label", "confidence", "certificate", "", box=None)
+    for kind, draw, part in explanation.parts():
+        name = kind if draw == 0 else f"{kind} {draw + 1}"
+        if isinstance(part, Subset):
+            certificate = part.certificate
+            words = certificate.kind + (f"({certificate.groups})" if certificate.kind == "group_minimal" else "")
+            label = explanation.labels[part.label]
+            table.add_row(name, str(part.size), f"{part.energy:.2%}", label, f"{part.confidence:.3f}", words, part.why)
+        else:
+            table.add_row(name, "", "", "", "", "", part.why)
+    console().print(table)

@@ -1,0 +1,68 @@
+"""How commands print and write tables."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from .work import make_writable
+
+if TYPE_CHECKING:
+    import polars as pl
+    from rich.console import Console
+
+    from ..study.stages.units import Done
+    from .options import Analysis
+
+
+def show(done: Done, tables: Mapping[str, pl.DataFrame], output: Analysis) -> None:
+    """Print an analysis' tables, write them where asked, say what failed; exits with 1 if anything did."""
+    print_tables(tables, output.style)
+    if output.out is not None:
+        write_tables(tables, output.out)
+    if output.style == "md":
+        print("nothing to do: all of it is in the store" if not done.units else f"{done.units} units added")
+        for line in done.failures:
+            print(f"failed: {line}", file=sys.stderr)
+    raise typer.Exit(1 if done.failures else 0)
+
+
+def print_tables(tables: Mapping[str, pl.DataFrame], style: str) -> None:
+    """Print tables by name as Markdown, CSV or one JSON object."""
+    if style == "json":
+        print(json.dumps({name: table.to_dicts() for name, table in tables.items()}, indent=1))
+        return
+    for name, table in tables.items():
+        print(f"# {name}\n" if style == "csv" else f"\n## {name}\n")
+        print(table.write_csv() if style == "csv" else to_markdown(table))
+
+
+def write_tables(tables: Mapping[str, pl.DataFrame], out: Path) -> None:
+    """Write tables as CSV files named after them."""
+    make_writable(out)
+    for name, table in tables.items():
+        table.write_csv(out / f"{name.replace(',', '').replace(' ', '-')}.csv")
+
+
+def to_markdown(table: pl.DataFrame) -> str:
+    """A frame as a Markdown table, numbers to three decimals."""
+
+    def cell(value: Any) -> str:
+        text = "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+        return text.replace("|", "\\|").replace("\n", " ")
+
+    rows = [[cell(value) for value in row] for row in table.rows()]
+    lines = [table.columns, ["---"] * len(table.columns), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def console() -> Console:
+    """Where text in columns is printed: as wide as the terminal, else wide enough to be cut nowhere."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)

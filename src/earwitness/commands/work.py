@@ -1,0 +1,94 @@
+"""What commands do around their work: progress, folders, the study's store."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from ..study.file import Study
+    from ..study.progress import Reporter
+    from ..study.reopen import Reopened
+    from ..study.run import Summary
+    from ..study.store import Store
+    from .options import Analysis
+
+
+@contextmanager
+def open_analysis(path: Path, output: Analysis) -> Iterator[tuple[Reopened, Reporter]]:
+    """A study's store, open for an analysis that adds to it, and the progress it is told.
+
+    Raises
+    ------
+    ConfigError
+        There is no such store, or ``output.out`` cannot be written.
+    """
+    from ..study.reopen import reopen
+    from ..study.store import Store
+
+    with ExitStack() as stack:
+        if not path.is_file():
+            raise ConfigError(f"{path}: no such store; make one with: earwitness study run STUDY.toml")
+        if output.out is not None:
+            make_writable(output.out)
+        reporter = make_reporter(output.quiet, stack)
+        store = stack.enter_context(Store(path, write=True))
+        yield reopen(store, output.device), reporter
+
+
+def run_study(study: Study, folder: Path, path: Path, quiet: bool, retry_failed: bool = False) -> Summary:
+    """Run a study into a store, with progress and a log beside it."""
+    from ..study.plan import plan
+    from ..study.progress import Logged
+    from ..study.run import run
+    from ..study.store import Store
+
+    with ExitStack() as stack:
+        store = stack.enter_context(Store(path, write=True))  # refused before models are loaded
+        log = path.with_name(path.name + ".log")
+        reporter = stack.enter_context(Logged(make_reporter(quiet, stack), log))
+        return run(plan(study, folder, reporter), store, reporter, retry_failed=retry_failed)
+
+
+def epsilon_of(store: Store, epsilon: float | None) -> float:
+    """The ε asked for, else the study's.
+
+    Raises
+    ------
+    ConfigError
+        It is out of range.
+    """
+    from ..transferability.definitions import check_epsilon
+
+    return check_epsilon(epsilon if epsilon is not None else float(store.meta().get("epsilon", 0.5)))
+
+
+def make_reporter(quiet: bool, stack: ExitStack) -> Reporter:
+    """Bars on a terminal, lines elsewhere, nothing when quiet."""
+    from ..study.progress import Bars, Lines, Quiet
+
+    if quiet:
+        return Quiet()
+    return stack.enter_context(Bars()) if sys.stderr.isatty() else Lines()
+
+
+def make_writable(folder: Path) -> None:
+    """Make a folder, and refuse one that cannot be written before any work is spent.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".earwitness.tmp"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be written ({error}); choose another --out") from None
