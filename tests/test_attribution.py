@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from earwitness.errors import ConfigError
 from earwitness.models import Classifier
-from earwitness.search import Driver, Job
 from earwitness.search.attribution import STAGES, Survey, attribute
+from earwitness.search.driver import Driver, Job
 from earwitness.search.problem import Problem
 from earwitness.search.questions import Answer
 from earwitness.search.responsibility import agreement

@@ -27,7 +27,7 @@ from earwitness.analyses.manipulation.flips import (
 from earwitness.analyses.manipulation.masking import masking_threshold, spread, threshold_in_quiet
 from earwitness.analyses.manipulation.written import STEPS, quantise
 from earwitness.models import Model
-from earwitness.search import Driver
+from earwitness.search.driver import Driver
 from earwitness.signal import audio
 from earwitness.signal.domains import Domain
 from earwitness.signal.spectrum import Spectrum

@@ -11,7 +11,8 @@ import pytest
 
 from earwitness import AudioError, SearchSettings, StoreError
 from earwitness.study.reopen import reopen
-from earwitness.study.store import SCHEMA_VERSION, Store
+from earwitness.study.store import Store
+from earwitness.study.store.schema import SCHEMA_VERSION
 from test_study import do, make_clips, study_of
 
 
@@ -95,5 +96,5 @@ def test_a_search_that_finds_other_sets_has_other_results(tmp_path: Path, monkey
     with Store(tmp_path / "s.db", write=True) as store:
         key = store.add_settings(SearchSettings(), ("a", "b"))
         assert store.add_settings(SearchSettings(), ("a", "b")) == key
-        monkeypatch.setattr("earwitness.study.store.REVISION", -1)
+        monkeypatch.setattr("earwitness.study.store.facts.REVISION", -1)
         assert store.add_settings(SearchSettings(), ("a", "b")) != key

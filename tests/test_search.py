@@ -14,10 +14,10 @@ from torch import Tensor
 
 from earwitness import Classifier, SearchSettings, Subset, explain
 from earwitness.explanation import finish, make_job
-from earwitness.search import Driver, Job, Outcome, Problem
+from earwitness.search.driver import Driver, Job
 from earwitness.search.minimal import minimal
 from earwitness.search.multiplicity import overlap
-from earwitness.search.problem import limited
+from earwitness.search.problem import Outcome, Problem, limited
 from earwitness.search.questions import Answer, BudgetSpent, Certificate, Search, Target
 from earwitness.search.sufficiency import sufficient
 from earwitness.signal.masks import Mask, from_runs

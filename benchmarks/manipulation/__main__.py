@@ -21,7 +21,7 @@ from earwitness.analyses.manipulation.bounds import ACTIONS, Bounds
 from earwitness.analyses.manipulation.flips import Flip, find_flip, make_subject
 from earwitness.datasets.builtin import builtin_recordings
 from earwitness.models import Classifier, Model, align, aligned
-from earwitness.search import Driver
+from earwitness.search.driver import Driver
 from earwitness.signal import audio
 from earwitness.signal.domains import Domain
 from earwitness.signal.spectrum import Spectrum

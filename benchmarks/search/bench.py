@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 
 import earwitness
 from earwitness.models import Classifier, open_model
-from earwitness.search import Driver, Found, Job, Search, Target
 from earwitness.search.completeness import PLENTY, complete
-from earwitness.search.driver import choose_batch
+from earwitness.search.driver import Driver, Job, choose_batch
 from earwitness.search.problem import limited
-from earwitness.search.questions import TOLERANCE, Property
+from earwitness.search.questions import TOLERANCE, Found, Property, Search, Target
 from earwitness.search.sufficiency import sufficient
 from earwitness.signal import audio
 from earwitness.signal.audio import Clip

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earwitness.search import Driver, Job, Problem, Search, Target
 from earwitness.search.attribution import attribute
-from earwitness.search.questions import Complete, Property, Sufficient
+from earwitness.search.driver import Driver, Job
+from earwitness.search.problem import Problem
+from earwitness.search.questions import Complete, Property, Search, Sufficient, Target
 from earwitness.search.responsibility import agreement
 from earwitness.search.settings import SearchSettings
 from earwitness.signal.spectrum import Spectrum

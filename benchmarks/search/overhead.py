@@ -13,8 +13,8 @@ from torch import Tensor
 from earwitness.datasets.builtin import builtin_recordings
 from earwitness.models import Classifier, Model, open_model
 from earwitness.models.musicnn import BUILTIN_NAMES
-from earwitness.search import Driver, Job, Search
-from earwitness.search.driver import choose_batch
+from earwitness.search.driver import Driver, Job, choose_batch
+from earwitness.search.questions import Search
 from earwitness.signal import audio
 from earwitness.signal.masks import Mask
 from earwitness.signal.spectrum import Spectrum

@@ -9,8 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from earwitness.search import Found, Search, Target
-from earwitness.search.questions import Complete, Sufficient
+from earwitness.search.questions import Complete, Found, Search, Sufficient, Target
 from earwitness.search.sufficiency import sufficient
 from earwitness.signal.masks import Mask
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earwitness.models import Classifier, Model
-from earwitness.search import Driver, Job, Target
-from earwitness.search.questions import Sufficient
+from earwitness.search.driver import Driver, Job
+from earwitness.search.questions import Sufficient, Target
 from earwitness.search.sufficiency import sufficient
 from earwitness.signal.audio import Clip
 from earwitness.signal.spectrum import Spectrum

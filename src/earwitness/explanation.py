@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from .errors import AudioError, ConfigError
 from .models import Classifier
-from .search import SEARCHES, Certificate, Driver, Found, Job, Outcome, Problem, Target
-from .search.questions import TOLERANCE
+from .search import SEARCHES
+from .search.driver import Driver, Job
+from .search.problem import Outcome, Problem
+from .search.questions import TOLERANCE, Certificate, Found, Target
 from .search.settings import SearchSettings
 from .signal import audio
 from .signal.audio import Clip

@@ -32,7 +32,7 @@ def explain(
     """One recording, one model: what it listened to."""
     from ..explanation import explain as explain_clip
     from ..models import Classifier, open_model
-    from ..search import Driver
+    from ..search.driver import Driver
     from ..signal import audio
 
     if seconds is not None and seconds <= 0:

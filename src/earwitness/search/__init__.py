@@ -1,18 +1,25 @@
 """Searches ask, a driver answers. A new search is one file and one line in :data:`SEARCHES`."""
 
-from .driver import Driver, Job, lacks_memory
-from .freqrex import freqrex
-from .minimal import minimal
-from .problem import Method, Outcome, Problem
-from .questions import Answer, BudgetSpent, Certificate, Complete, Found, Search, Sufficient, Target
+from __future__ import annotations
 
-#: name → search
-SEARCHES: dict[str, Method] = {
-    "minimal": minimal,
-    "freqrex": freqrex,
-}
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "SEARCHES", "Answer", "BudgetSpent", "Certificate", "Complete", "Driver", "Found", "Job", "Method", "Outcome",
-    "Problem", "Search", "Sufficient", "Target", "lacks_memory",
-]  # fmt: skip
+if TYPE_CHECKING:
+    from .problem import Method, Outcome, Problem
+    from .questions import Search
+
+
+def _minimal(problem: Problem) -> Search[Outcome]:
+    from .minimal import minimal
+
+    return minimal(problem)
+
+
+def _freqrex(problem: Problem) -> Search[Outcome]:
+    from .freqrex import freqrex
+
+    return freqrex(problem)
+
+
+#: name → search; searches are imported only when called, so that their names cost nothing
+SEARCHES: dict[str, Method] = {"minimal": _minimal, "freqrex": _freqrex}

@@ -16,7 +16,7 @@ from ..datasets.recording import Recording
 from ..errors import ConfigError, ModelError
 from ..models import Alignment, Model, align, choose_device, open_model
 from ..models.resampling import at_rate
-from ..search import lacks_memory
+from ..search.driver import lacks_memory
 from ..search.settings import SearchSettings
 from .executors.work import Setup
 from .file import DataSection, Study

@@ -13,7 +13,7 @@ from ..analyses.chance import draw_nulls
 from ..errors import ConfigError, LabelError
 from ..explanation import Explanation, Subset
 from ..models import Classifier
-from ..search import Driver
+from ..search.driver import Driver
 from ..search.settings import KINDS
 from ..signal.masks import Mask, from_runs
 from .answers import (

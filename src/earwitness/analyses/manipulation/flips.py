@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from ...errors import ConfigError
 from ...models import Classifier
-from ...search import Driver, Job, Target
 from ...search.candidates import diverse
-from ...search.questions import TOLERANCE, Certificate
+from ...search.driver import Driver, Job
+from ...search.questions import TOLERANCE, Certificate, Target
 from ...signal import audio
 from ...signal.audio import Clip
 from ...signal.masks import Mask

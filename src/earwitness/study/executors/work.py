@@ -21,7 +21,8 @@ from ...errors import AudioError, EarwitnessError, ModelError
 from ...explanation import finish, make_job
 from ...models import Alignment, Classifier, Model, aligned, choose_device, open_model
 from ...models.resampling import at_rate
-from ...search import Driver, Job, Search, lacks_memory
+from ...search.driver import Driver, Job, lacks_memory
+from ...search.questions import Search
 from ...search.settings import SearchSettings
 from ...signal import audio
 from ...signal.audio import Clip

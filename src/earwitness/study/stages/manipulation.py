@@ -19,7 +19,7 @@ from ...analyses.manipulation.flips import Flip, Subject, Unflipped, find_flip, 
 from ...analyses.manipulation.written import write_both
 from ...analyses.settings import FREE, ManipulationSettings, Search
 from ...errors import ConfigError, nearest
-from ...search import Driver
+from ...search.driver import Driver
 from ...signal import audio
 from ...signal.audio import Clip
 from ...signal.domains import Domain

@@ -1,0 +1,187 @@
+"""The file of a store: opened, locked, read and written in transactions, damage named as such."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import StoreError
+from .lock import Lock
+from .schema import MIGRATIONS, SCHEMA, SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class _Rows:
+    """The rows of a query, damage met on the way named as such."""
+
+    def __init__(self, cursor: sqlite3.Cursor, reading: Callable[[], AbstractContextManager[None]]) -> None:
+        self._cursor, self._reading = cursor, reading
+        self.description = cursor.description
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return iter(self.fetchall())
+
+    def fetchone(self) -> Any:
+        """The next row; None after the last."""
+        with self._reading():
+            return self._cursor.fetchone()
+
+    def fetchall(self) -> list[Any]:
+        """All rows that are left."""
+        with self._reading():
+            return self._cursor.fetchall()
+
+
+class Connection:
+    """One study's file.
+
+    Parameters
+    ----------
+    path : str or Path
+    write : bool
+        Open for writing: makes the file if it is missing, and locks it against other writers.
+
+    Raises
+    ------
+    StoreError
+        The file is missing, no store, damaged, of a newer version, not writable, or in use by another process.
+    """
+
+    def __init__(self, path: str | Path, *, write: bool = False) -> None:
+        self.path, self._write = Path(path), write
+        self._lock: Lock | None = None
+        if not write and not self.path.is_file():
+            raise StoreError(f"{self.path}: no such store; make one with: earwitness study run STUDY.toml")
+        try:
+            if write:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._lock = Lock(self.path)
+            self._db = self._connect()
+            self._prepare()
+        except (sqlite3.Error, OSError) as error:
+            self._release()
+            raise StoreError(
+                f"{self.path}: not usable as a store ({error}); check the path and its rights, or restore a copy"
+            ) from None
+        except StoreError:
+            self._release()
+            raise
+
+    def close(self) -> None:
+        """Close the file and free the lock."""
+        if self._write:
+            # one plain file, that can be read where nothing can be written beside it; not while others read it
+            with suppress(sqlite3.Error):
+                self._db.execute("PRAGMA busy_timeout = 0")
+                self._db.execute("PRAGMA journal_mode = DELETE")
+        self._db.close()
+        self._release()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing.
+
+        Raises
+        ------
+        StoreError
+            The file cannot be written (disk full, read-only, damaged); what was committed before stays.
+        """
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                if self._db.in_transaction:  # a full disk has ended it already
+                    self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: cannot be written ({error}); earlier results are kept") from error
+
+    def frame(self, query: str, parameters: tuple[Any, ...] = ()) -> pl.DataFrame:
+        """The rows of a query as a polars frame."""
+        import polars as pl  # what only counts needs no frames
+
+        cursor = self._read(query, parameters)
+        names = [column[0] for column in cursor.description]
+        rows = cursor.fetchall()
+        return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
+
+    def _read(self, query: str, parameters: Sequence[Any] = ()) -> _Rows:
+        with self._reading():
+            return _Rows(self._db.execute(query, parameters), self._reading)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"{self.path}: cannot be read ({error}); restore a copy of it") from error
+
+    def _id(self, query: str, key: str) -> int:
+        return int(self._db.execute(query, (key,)).fetchone()[0])
+
+    def _connect(self) -> sqlite3.Connection:
+        mode = "mode=rwc" if self._write else "mode=ro"
+        try:
+            return self._open(mode)
+        except sqlite3.OperationalError:
+            # a store left by a writer that was killed wants files beside it, which a read-only place does not give
+            if self._write or self.path.with_name(self.path.name + "-wal").exists():
+                raise
+            return self._open("immutable=1")
+
+    def _open(self, mode: str) -> sqlite3.Connection:
+        db = sqlite3.connect(f"file:{_quote(self.path)}?{mode}", uri=True, isolation_level=None)
+        try:
+            db.execute("PRAGMA foreign_keys = ON")
+            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error:
+            db.close()
+            raise
+        return db
+
+    def _prepare(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        fresh = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        if fresh and self._write:
+            self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        elif version == 0:
+            raise StoreError(f"{self.path}: a database but no Earwitness store; choose another path")
+        elif version > SCHEMA_VERSION:
+            raise StoreError(
+                f"{self.path}: schema {version}, this version reads up to {SCHEMA_VERSION}; update earwitness"
+            )
+        elif 0 < version < SCHEMA_VERSION:
+            if not self._write:
+                raise StoreError(
+                    f"{self.path}: schema {version} of an older version; bring it up to date with study run"
+                )
+            for old in range(version, SCHEMA_VERSION):
+                self._db.executescript(f"BEGIN; {MIGRATIONS[old]} PRAGMA user_version = {old + 1}; COMMIT;")
+        if self._write:
+            self._keep_safe()
+
+    def _keep_safe(self) -> None:
+        """Write-ahead log where the file system has what that needs (network drives do not)."""
+        try:
+            mode = self._db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if "readonly" in str(error):
+                raise
+            mode = self._db.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
+        self._db.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' else 'FULL'}")
+
+    def _release(self) -> None:
+        if self._lock:
+            self._lock.free()
+            self._lock = None
+
+
+def _quote(path: Path) -> str:
+    return str(path.resolve()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")

@@ -1,0 +1,125 @@
+"""Explanations: what models say to clips, the sets that were found, null signals beside them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...errors import StoreError
+from ...signal.masks import from_runs
+from .connection import Connection
+from .packing import Log, Mask, pack, pack_mask, unpack, unpack_mask
+
+if TYPE_CHECKING:
+    from ...explanation import Explanation, Part
+
+
+@dataclass(frozen=True)
+class Record:
+    """An explanation as the rows of the store: what a worker sends to the one writer.
+
+    Attributes
+    ----------
+    size, queries : int
+        Number of variables; questions asked.
+    seconds : float
+    why : str
+    responsibility : bytes or None
+        zlib of float32 little endian [size].
+    original : bytes
+        The model's answer to the clip, see :func:`pack`.
+    subsets : tuple of tuple
+        Kind, draw, and the other columns of ``subsets`` from ``mask`` to ``why``.
+    """
+
+    size: int
+    queries: int
+    seconds: float
+    why: str
+    responsibility: bytes | None
+    original: bytes
+    subsets: tuple[tuple[Any, ...], ...]
+
+    @classmethod
+    def of(cls, explanation: Explanation) -> Record:
+        """The rows of an explanation."""
+        size, responsibility = explanation.spectrum.size, explanation.responsibility
+        packed = None if responsibility is None else zlib.compress(responsibility.astype("<f4").tobytes())
+        subsets = tuple((kind, draw, *_part_row(part, size)) for kind, draw, part in explanation.parts())
+        return cls(
+            size, explanation.queries, explanation.seconds, explanation.why, packed,
+            pack(explanation.log_probabilities), subsets,
+        )  # fmt: skip
+
+
+def _part_row(part: Part, size: int) -> tuple[Any, ...]:
+    from ...explanation import Missing  # with it comes torch, which only those who explain need
+
+    if isinstance(part, Missing):
+        return (None, None, None, None, None, None, None, part.why)
+    return (
+        pack_mask(from_runs(part.runs, size)), part.size, part.energy, part.certificate.kind,
+        part.certificate.groups, part.queries, pack(part.log_probabilities), part.why,
+    )  # fmt: skip
+
+
+class Explanations(Connection):
+    """Rows of ``explanations``, ``subsets`` and ``originals``."""
+
+    def add_explanation(self, clip: int, model: int, settings: str, explanation: Explanation | Record) -> None:
+        """Store an explanation with all its subsets."""
+        record = explanation if isinstance(explanation, Record) else Record.of(explanation)
+        with self.transaction():
+            cursor = self._db.execute(
+                "INSERT INTO explanations (clip, model, settings, size, queries, seconds, why, responsibility)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (clip, model, settings, record.size, record.queries, record.seconds, record.why,
+                 record.responsibility),
+            )  # fmt: skip
+            self._db.executemany(
+                "INSERT INTO subsets (explanation, kind, draw, mask, size, energy, certificate, groups, queries,"
+                " log_probabilities, why) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(cursor.lastrowid, *row) for row in record.subsets],
+            )
+            self._original(clip, model, settings, record.original)
+
+    def add_original(self, clip: int, model: int, settings: str, original: Log) -> None:
+        """Store what a model says to a clip itself."""
+        with self.transaction():
+            self._original(clip, model, settings, pack(original))
+
+    def add_nulls(self, explanation: int, nulls: Sequence[tuple[str, int, int, Mask, float]]) -> None:
+        """Store null signals of an explanation: (kind, draw, parent subset, mask, share of the clip's energy)."""
+        rows = [
+            (explanation, kind, draw, pack_mask(mask), int(mask.sum()), energy, parent)
+            for kind, draw, parent, mask, energy in nulls
+        ]
+        with self.transaction():
+            self._db.executemany(
+                "INSERT INTO subsets (explanation, kind, draw, mask, size, energy, parent, certificate, why)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, 'none', '')",
+                rows,
+            )
+
+    def explained(self, settings: str) -> set[tuple[int, int]]:
+        """(clip, model) pairs that have an explanation."""
+        return set(self._read("SELECT clip, model FROM explanations WHERE settings = ?", (settings,)))
+
+    def tops(self, settings: str) -> dict[tuple[int, int], int]:
+        """By (clip, model): the index of the model's answer to the clip itself."""
+        query = "SELECT clip, model, log_probabilities FROM originals WHERE settings = ?"
+        return {(clip, model): int(unpack(blob).argmax()) for clip, model, blob in self._read(query, (settings,))}
+
+    def mask(self, subset: int) -> Mask:
+        """The mask of a subset, bool [size]."""
+        query = "SELECT s.mask, e.size FROM subsets s JOIN explanations e ON e.id = s.explanation WHERE s.id = ?"
+        row = self._read(query, (subset,)).fetchone()
+        if row is None or row[0] is None:
+            raise StoreError(f"{self.path}: no mask for subset {subset}; ask for one that study tables list")
+        return unpack_mask(row[0], row[1])
+
+    def _original(self, clip: int, model: int, settings: str, answer: bytes) -> None:
+        row = (clip, model, settings, answer)
+        self._db.execute("INSERT OR IGNORE INTO originals VALUES (?, ?, ?, ?)", row)

@@ -1,0 +1,26 @@
+"""Models, by their fingerprint."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from .connection import Connection
+
+if TYPE_CHECKING:
+    from ...models import Model
+
+
+class Models(Connection):
+    """Rows of ``models``."""
+
+    def add_model(self, model: Model) -> int:
+        """Note a model; its row id."""
+        with self.transaction():
+            self._db.execute(
+                "INSERT OR IGNORE INTO models (fingerprint, spec, backend, architecture, parameters, sample_rate,"
+                " labels, notes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (model.fingerprint, model.spec, model.backend, model.architecture, model.parameters,
+                 model.sample_rate, json.dumps(model.labels), json.dumps(model.notes)),
+            )  # fmt: skip
+        return self._id("SELECT id FROM models WHERE fingerprint = ?", model.fingerprint)
