@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from earwitness.errors import ConfigError
 from earwitness.models import Classifier
+from earwitness.search.candidates import prefixes
 from earwitness.search.driver import Driver, Job
-from earwitness.search.freqrex import Extraction, _first, _several, _Walk, extend, freqrex, make_grid, prefixes
+from earwitness.search.freqrex import Extraction, _first, _several, _Walk, extend, freqrex, make_grid
 from earwitness.search.problem import Outcome, Problem
 from earwitness.search.questions import Sufficient
 from earwitness.search.responsibility import (

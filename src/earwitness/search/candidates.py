@@ -7,6 +7,8 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
+from ..signal.masks import Mask
+
 Bins = NDArray[np.intp]
 NOTHING: Bins = np.empty(0, dtype=np.intp)
 
@@ -31,6 +33,13 @@ def make_atoms(energy: NDArray[np.float64], count: int = ATOMS, cover: float = C
     amplitude = np.cumsum(np.sqrt(energy[strong]))
     place = np.minimum((amplitude / max(amplitude[-1], 1e-30) * count).astype(np.intp), count - 1)
     return [strong[place == index] for index in np.unique(place)]
+
+
+def prefixes(order: Bins, lengths: Bins, size: int) -> Mask:
+    """The first so many variables of an order (int [≤ size]), bool [len(lengths), size]."""
+    rank = np.full(size, size, dtype=np.intp)
+    rank[order] = np.arange(order.size)
+    return np.asarray(rank[None] < lengths[:, None])
 
 
 def log_scale(size: int) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..signal.masks import Mask
 from .candidates import Bins
-from .evolution import Climb, Draws, reduce, thin
+from .evolution import Climb, Draws, attempt, reduce, thin
 from .minimality import Best, shrink
 from .problem import limited
 from .questions import TOLERANCE, BudgetSpent, Certificate, Complete, Found, Search, Target, ask
@@ -80,13 +80,12 @@ def _seek(property_: Complete, draws: Draws, base: Mask, best: Best, left: int) 
     if not plenty and best.mask is not None:
         left -= yield from reduce(climb, best.mask, order, best, left)
     while left > 0:
-        before, limit = left, LONGEST if best.mask is None else min(LONGEST, int(best.mask.sum()) - 1)
-        found, spent = yield from limited(climb.from_(base, slack, limit, left), max(CLIMB, left // 2))
+        limit = LONGEST if best.mask is None else min(LONGEST, int(best.mask.sum()) - 1)
+        search = climb.from_(base, slack, limit, left)
+        fallback = best.mask if best.certificate.kind == "none" else None
+        _, spent = yield from attempt(climb, search, max(CLIMB, left // 2), order, best, left, fallback)
         left -= spent
-        mask = best.mask if found is None and best.certificate.kind == "none" else found
-        if mask is not None:  # what was found, or else what there was before
-            left -= yield from reduce(climb, mask, order, best, left)
-        if left == before:
+        if spent == 0:
             return
 
 

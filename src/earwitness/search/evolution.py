@@ -32,10 +32,8 @@ DROPS = 12  #: times the candidates of a round of thinning that it chooses from
 HEAT = 0.3  #: nats: a change for the worse by about so much is taken at first
 COOLING = 0.97  #: of the heat, a round
 PATIENCE = 12  #: rounds without gain that end a climb
-CERTIFY = (
-    1.5  #: times the questions that dropping each variable alone takes are left for it, where they are no more ...
-)
-RESERVE = 150  #: ... than these
+CERTIFY = 1.5  #: times the questions that dropping each variable alone takes are left for it, where no more than ...
+RESERVE = 150  #: ... these
 DROP = 0.4  #: share of a set that is dropped at first
 EXCHANGE = 0.6  #: of the drops add some variables ...
 ADDED = (0.1, 0.25, 0.5)  #: ... as many as one of these shares of those dropped
@@ -171,29 +169,57 @@ class Climb:
         """Additions, exchanges and omissions."""
         draws, kept = self.draws, np.flatnonzero(mask)
         for _ in range(8):
-            yield _change(mask, draws.single())
+            yield exchange(mask, draws.single())
         promising = np.array([b for b in sorted(self.gains, key=lambda b: -self.gains[b]) if not mask[b]][:8], np.intp)
         for bins in (*promising[:3, None], *(promising[:count] for count in (2, 4, 8) if promising.size >= count)):
-            yield _change(mask, bins)
+            yield exchange(mask, bins)
         for count in (2, 5, 12):
-            yield _change(mask, draws.single(count))
+            yield exchange(mask, draws.single(count))
         for _ in range(5):
-            yield _change(mask, draws.run(limit // 3))
+            yield exchange(mask, draws.run(limit // 3))
         if kept.size:
             for _ in range(4):
                 moved = draws.rng.choice(kept, 1)
-                yield _change(mask, draws.near(int(moved[0])), moved)
+                yield exchange(mask, draws.near(int(moved[0])), moved)
         if kept.size > 1:
             for _ in range(4):
-                yield _change(mask, draws.single(), draws.rng.choice(kept, 1))
+                yield exchange(mask, draws.single(), draws.rng.choice(kept, 1))
             for _ in range(2):
-                yield _change(mask, NOTHING, draws.rng.choice(kept, 1))
+                yield exchange(mask, NOTHING, draws.rng.choice(kept, 1))
 
     def _note(self, mask: Mask, slack: float, candidates: Mask, answers: Values) -> None:
         for candidate, answer in zip(candidates, answers, strict=True):
             added = np.flatnonzero(candidate ^ mask)
             if added.size == 1 and candidate[added[0]]:
                 self.gains[int(added[0])] = float(answer) - slack
+
+
+def attempt(
+    climb: Climb, search: Search[Mask | None], most: int, order: Bins, best: Best, left: int, fallback: Mask | None
+) -> Search[tuple[bool, int]]:
+    """Climb within ``most`` questions; what was found, or else the fallback, is reduced.
+
+    Parameters
+    ----------
+    climb : Climb
+    search : Search
+        One of its climbs.
+    most : int
+    order, best, left
+        See :func:`reduce`.
+    fallback : bool [size], optional
+        A set that has the property, for where the climb finds none.
+
+    Returns
+    -------
+    (bool, int)
+        Whether there was anything to reduce; the questions spent.
+    """
+    mask, spent = yield from limited(search, most)
+    mask = fallback if mask is None else mask
+    if mask is not None:
+        spent += yield from reduce(climb, mask, order, best, left - spent)
+    return mask is not None, spent
 
 
 def reduce(climb: Climb, mask: Mask, order: Bins, best: Best, left: int) -> Search[int]:
@@ -305,13 +331,14 @@ def _drop(mask: Mask, kept: Bins, share: float, draws: Draws) -> Mask:
         keys = rng.exponential(size=size) * (draws.amplitude[kept] + 1e-12)
         found[kept[np.argpartition(keys, count - 1)[:count]]] = False
     if dropped > 1 and rng.random() < EXCHANGE:
-        exchanged = _change(found, draws.single(max(1, int(dropped * rng.choice(ADDED)))))
+        exchanged = exchange(found, draws.single(max(1, int(dropped * rng.choice(ADDED)))))
         if exchanged.sum() < size:
             return exchanged
     return found
 
 
-def _change(mask: Mask, added: Bins, dropped: Bins = NOTHING) -> Mask:
+def exchange(mask: Mask, added: Bins, dropped: Bins = NOTHING) -> Mask:
+    """The set with some variables more and some fewer, bool [size]."""
     found = mask.copy()
     found[dropped] = False
     found[added] = True

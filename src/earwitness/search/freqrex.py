@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError
 from ..signal.masks import Mask, to_runs
+from .candidates import prefixes
 from .problem import Counted, Outcome, Problem, limited
 from .questions import TOLERANCE, BudgetSpent, Certificate, Complete, Found, Property, Search, Sufficient, Target, ask
 from .responsibility import Refinement, rank_by, responsibility
@@ -115,13 +116,6 @@ def make_grid(size: int, step: int, most: int) -> NDArray[np.intp]:
         if lengths[-1] == size:
             break
     return np.array(lengths, dtype=np.intp)
-
-
-def prefixes(order: NDArray[np.intp], lengths: NDArray[np.intp], size: int) -> Mask:
-    """The first so many variables of an order, bool [len(lengths), size]."""
-    rank = np.full(size, size, dtype=np.intp)
-    rank[order] = np.arange(order.size)
-    return np.asarray(rank[None] < lengths[:, None])
 
 
 def extend(

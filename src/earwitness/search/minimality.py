@@ -104,18 +104,19 @@ def smallest(candidates: Mask, slack: NDArray[np.float64]) -> Mask | None:
 
 def extend(mask: Mask, parts: Iterable[NDArray[np.intp]]) -> Mask:
     """The set with each part added alone, bool [parts, size]."""
+    return _edit(mask, parts, True)
+
+
+def without(mask: Mask, parts: Iterable[NDArray[np.intp]]) -> Mask:
+    """The set without each part alone, bool [parts, size]."""
+    return _edit(mask, parts, False)
+
+
+def _edit(mask: Mask, parts: Iterable[NDArray[np.intp]], kept: bool) -> Mask:
     parts = list(parts)
     candidates = np.repeat(mask[None], len(parts), axis=0)
     for row, part in enumerate(parts):
-        candidates[row, part] = True
-    return candidates
-
-
-def without(mask: Mask, parts: list[NDArray[np.intp]]) -> Mask:
-    """The set without each part alone, bool [len(parts), size]."""
-    candidates = np.repeat(mask[None], len(parts), axis=0)
-    for row, part in enumerate(parts):
-        candidates[row, part] = False
+        candidates[row, part] = kept
     return candidates
 
 

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..signal.masks import Mask
-from .candidates import NOTHING, Bins
-from .evolution import Climb, Draws, reduce
+from .candidates import NOTHING, Bins, prefixes
+from .evolution import Climb, Draws, attempt, reduce
 from .minimality import Best, extend
 from .problem import limited
 from .questions import TOLERANCE, BudgetSpent, Certificate, Found, Property, Search, Sufficient, Target, ask
@@ -78,9 +78,7 @@ def shortest_prefix(property_: Property, order: Bins, size: int, growth: float =
     """The shortest prefix of an order, on a geometric grid asked in one batch, that has the property."""
     steps = int(np.ceil(np.log(max(order.size, 2)) / np.log(growth))) + 1
     counts = sorted({min(order.size, round(growth**step)) for step in range(steps)} | {order.size})
-    rank = np.full(size, order.size, dtype=np.intp)
-    rank[order] = np.arange(order.size)
-    candidates = rank[None] < np.array(counts)[:, None]
+    candidates = prefixes(order, np.array(counts), size)
     passing = np.flatnonzero((yield from ask(property_, candidates)) >= TOLERANCE)
     return candidates[passing[0]] if passing.size else None
 
@@ -108,7 +106,7 @@ def _seek(property_: Property, draws: Draws, order: Bins, best: Best, budget: in
         if small:
             left -= yield from reduce(climb, prefix, order, best, left)
     since = left if small else None  # questions left when the first set was found that is no mere prefix
-    for attempt, row in enumerate(np.argsort(-slack, kind="stable")[:ATTEMPTS]):
+    for number, row in enumerate(np.argsort(-slack, kind="stable")[:ATTEMPTS]):
         least = LONGEST + 1 if best.mask is None else int(best.mask.sum())
         start, nearness, questions = singles[row], float(slack[row]), min(CLIMB, max(budget // 3, AGAIN))
         if since is not None:
@@ -116,10 +114,8 @@ def _seek(property_: Property, draws: Draws, order: Bins, best: Best, budget: in
                 return
             start, nearness = climb.property_.take_nearest(least - 1, size) or (start, nearness)
             questions = AGAIN
-        mask, spent = yield from limited(climb.from_(start, nearness, min(LONGEST, least - 1), questions), left)
+        fallback = prefix if since is None and number == 1 else None
+        search = climb.from_(start, nearness, min(LONGEST, least - 1), questions)
+        found, spent = yield from attempt(climb, search, left, order, best, left, fallback)
         left -= spent
-        if mask is None and since is None and attempt == 1:
-            mask = prefix
-        if mask is not None:
-            left -= yield from reduce(climb, mask, order, best, left)
-            since = left if since is None else since
+        since = left if since is None and found else since

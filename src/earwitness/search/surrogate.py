@@ -41,7 +41,9 @@ class Surrogate:
         self._shares = (energy - upper, upper)  # of a variable's energy, for the two bands it lies between
         # where there are several parts, what a set leaves decides as well
         self._total = self._pool(np.ones((1, size), dtype=bool)) if len(property_.parts) > 1 else None
-        self.parts = tuple(_Learnt(part, self._describe) for part in property_.parts)
+        # sets that came near are started from again where one part decides: of several it is not known who came near
+        self._missed: list[tuple[float, NDArray[np.intp]]] | None = [] if len(property_.parts) == 1 else None
+        self.parts = tuple(_Learnt(part, self._describe, self._missed) for part in property_.parts)
 
     def choose(self, masks: Mask, count: int, worth: Worth) -> tuple[Mask, NDArray[np.intp]]:
         """At most ``count`` of the candidates: those most worth asking, unlike each other.
@@ -69,7 +71,7 @@ class Surrogate:
 
     def take_nearest(self, limit: int, size: int) -> tuple[Mask, float] | None:
         """Of the sets with at most ``limit`` variables the one that came nearest, and its slack; each only once."""
-        missed = self.parts[0].missed
+        missed = self._missed or []
         fitting = [row for row, (_, variables) in enumerate(missed) if variables.size <= limit]
         if not fitting:
             return None
@@ -94,12 +96,13 @@ class Surrogate:
 
 
 class _Learnt:
-    """A part of a property: what is answered is learnt, and near misses are kept to start from."""
+    """A part of a property: what is answered is learnt, and near misses are kept where they are asked for."""
 
-    def __init__(self, part: Part, describe: Callable[[Mask], Values]) -> None:
-        self._part, self._describe = part, describe
+    def __init__(
+        self, part: Part, describe: Callable[[Mask], Values], missed: list[tuple[float, NDArray[np.intp]]] | None
+    ) -> None:
+        self._part, self._describe, self._missed = part, describe, missed
         self.process = GaussianProcess([np.array([length]) for length in LENGTHS], smooth)
-        self.missed: list[tuple[float, NDArray[np.intp]]] = []
 
     def masks(self, candidates: Mask) -> Mask:
         """The part's questions."""
@@ -110,7 +113,7 @@ class _Learnt:
         """The part's slack."""
         slack = self._part.slack(log_probabilities)
         self.process.learn(self._describe(self._asked), slack)
-        for mask, value in zip(self._asked, slack, strict=True):
-            if value < 0 and mask.sum() <= NEAR:
-                self.missed.append((float(value), np.flatnonzero(mask)))
+        if self._missed is not None:
+            near = np.flatnonzero((slack < 0) & (self._asked.sum(axis=1) <= NEAR))
+            self._missed += [(float(slack[row]), np.flatnonzero(self._asked[row])) for row in near]
         return slack
