@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from . import comparison, overhead, own, planted
+from . import ablation, comparison, overhead, own, planted
 from .bench import DELTAS, MODELS, Settings, Store, Subjects, Task
 from .peers import PeerError
 from .tables import write_page
@@ -29,6 +29,7 @@ PARTS: dict[str, Callable[[Settings, Subjects, Store], Iterator[Task]]] = {
     "maps": comparison.list_maps,
     "planted": planted.list_planted,
     "overhead": overhead.list_overhead,
+    "ablation": ablation.list_ablation,
 }
 
 
