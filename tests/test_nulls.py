@@ -12,7 +12,7 @@ import pytest
 
 from earwitness import LabelError, StoreError
 from earwitness.analyses.chance import NULLS
-from earwitness.study.answers import latest_settings, load_answers
+from earwitness.study.answers import load_answers
 from earwitness.study.run import Summary
 from earwitness.study.store import Store
 from earwitness.transferability.answers import unique_names
@@ -98,7 +98,7 @@ def test_a_clip_that_is_gone_is_a_failed_row(tmp_path: Path) -> None:
         def gone() -> Any:
             raise AudioError("gone")
 
-        key = latest_settings(store)
+        key = store.settings_key()
         add_nulls(store, key, {1: gone}, 1, 0, Quiet())
         assert store.frame("SELECT stage, reason FROM failures").rows() == [("nulls", "gone")]
 

@@ -52,14 +52,14 @@ def _write(study: Reopened, settings: CompositionSettings, out: Path) -> None:
     from ..signal.masks import to_runs
     from ..study.stages.composition import read_composites
 
-    specs, listed = dict(study.models.select("model", "spec").iter_rows()), []
+    listed = []
     for composite in read_composites(study, settings):
         # labels are any text: only plain characters reach the name of a file
         name = f"{composite.model}-{re.sub(r'[^A-Za-z0-9]+', '-', composite.label)}-{composite.key}.wav"
         audio.write(out / name, composite.signal, study.sample_rate)
         runs = None if composite.bins is None else [list(run) for run in to_runs(composite.bins)]
         listed.append({
-            "file": name, "model": specs[composite.model], "label": composite.label, "kind": composite.kind,
+            "file": name, "model": study.specs[composite.model], "label": composite.label, "kind": composite.kind,
             "subsets": list(composite.subsets), "runs": runs,
         })  # fmt: skip
     (out / "composites.json").write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import asdict
 from typing import Any
 
@@ -108,14 +107,10 @@ def _trace(trace: Trace) -> dict[str, Any]:
 
 def _responsibilities(store: Store, data: StudyData, clip: int, spectrum: Spectrum) -> dict[str, str]:
     """By row of the model: the largest responsibility in each column, as a share of the largest of all, 0 to 255."""
-    rows = store.frame(
-        "SELECT model, responsibility FROM explanations WHERE settings = ? AND clip = ? AND responsibility IS NOT NULL",
-        (data.key, clip),
-    )
-    place = {model.id: str(i) for i, model in enumerate(data.models)}
+    found = store.responsibilities(data.key, clip)
     return {
-        place[model]: encode(responsibility_columns(spectrum, np.frombuffer(zlib.decompress(blob), "<f4")), "u1")
-        for model, blob in rows.iter_rows() if model in place
+        str(place): encode(responsibility_columns(spectrum, found[model.id]), "u1")
+        for place, model in enumerate(data.models) if model.id in found
     }  # fmt: skip
 
 

@@ -6,7 +6,6 @@ ten thousand clips stays small enough for a browser to count in.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,8 +15,7 @@ from numpy.typing import NDArray
 
 from ..models import fold
 from ..search.settings import SearchSettings
-from ..study.answers import latest_settings
-from ..study.store import Store
+from ..study.store import Store, unpack_all
 from ..transferability.answers import short_names
 from ..transferability.definitions import check_epsilon, check_labels, entropy_bits
 from .columns import Real
@@ -186,26 +184,15 @@ def load_study(store: Store, epsilon: float) -> StudyData:
         There is one label only.
     """
     check_epsilon(epsilon)
-    key = latest_settings(store)
-    row = store.frame("SELECT search, labels FROM settings WHERE key = ?", (key,)).row(0)
-    settings, labels = SearchSettings(**json.loads(row[0])), check_labels(tuple(json.loads(row[1])))
-    clips = store.frame(
-        "SELECT id, sha256, path, label, grp, dataset, sample_rate, samples, fitted FROM clips WHERE id IN"
-        " (SELECT o.clip FROM originals o JOIN planned_clips p ON p.settings = o.settings AND p.clip = o.clip"
-        " WHERE o.settings = ?) ORDER BY path, sha256",
-        (key,),
-    )
-    models = store.frame(
-        "SELECT m.id, m.spec, m.backend, m.architecture, m.parameters FROM models m"
-        " JOIN planned_models p ON p.model = m.id WHERE p.settings = ? ORDER BY p.position",
-        (key,),
-    )
-    failures = store.frame(
-        "SELECT stage, clip, model, reason FROM failures WHERE settings = ? ORDER BY stage, clip, model", (key,)
-    )
+    key = store.settings_key()
+    search, names = store.settings(key)
+    settings, labels = SearchSettings(**search), check_labels(names)
+    clips = store.list_clips(key, answered=True).rename({"clip": "id", "truth": "label", "group": "grp"})
+    models = store.list_models(key).rename({"model": "id"})
+    failures = store.list_failures(key)
     data = StudyData(
         str(store.meta().get("name") or "Study"), key, settings, epsilon, labels, (), clips, {},
-        tuple(Failure(*failure) for failure in failures.iter_rows()),
+        tuple(Failure(**failure) for failure in failures),
     )  # fmt: skip
     said = read_originals(store, data, models["id"].to_list())
     data = replace(data, models=_model_rows(models, said, clips, labels))
@@ -216,66 +203,48 @@ def load_study(store: Store, epsilon: float) -> StudyData:
 
 def read_originals(store: Store, data: StudyData, models: Sequence[int]) -> Log:
     """What each model says to each clip: natural logarithms, float32 [clips, M, n]; NaN where there is no answer."""
-    rows = store.frame(
-        "SELECT e.clip, e.model, e.log_probabilities FROM originals e"
-        " JOIN planned_clips pc ON pc.settings = e.settings AND pc.clip = e.clip"
-        " JOIN planned_models pm ON pm.settings = e.settings AND pm.model = e.model"
-        " WHERE e.settings = ?",
-        (data.key,),
-    )
+    rows = store.list_originals(data.key)
     logs = np.full((len(data.clips), len(models), len(data.labels)), np.nan, dtype=np.float32)
-    logs[_places(data.clips["id"], rows["clip"]), _places(models, rows["model"])] = _logs(rows, len(data.labels))
+    logs[_places(data.clips["id"], rows["clip"]), _places(models, rows["model"])] = unpack_all(
+        rows["log_probabilities"], len(data.labels)
+    )
     return logs
 
 
 def read_answers(store: Store, data: StudyData, clip: int) -> dict[int, Log]:
     """What each model says to each signal of a clip (its id): by subset, float32 [M, n]; NaN where there is none."""
-    rows = store.frame(
-        "SELECT t.subset, t.model, t.log_probabilities FROM transfers t JOIN subsets s ON s.id = t.subset"
-        " JOIN explanations e ON e.id = s.explanation WHERE e.settings = ? AND e.clip = ?",
-        (data.key, clip),
-    ).filter(pl.col("model").is_in([model.id for model in data.models]))
+    rows = store.list_answers(data.key, clip)
     found: dict[int, Log] = {}
     places = _places([model.id for model in data.models], rows["model"])
-    for subset, place, logs in zip(rows["subset"], places, _logs(rows, len(data.labels)), strict=True):
+    for subset, place, logs in zip(
+        rows["subset"], places, unpack_all(rows["log_probabilities"], len(data.labels)), strict=True
+    ):
         empty = np.full((len(data.models), len(data.labels)), np.nan, dtype=np.float32)
         found.setdefault(subset, empty)[place] = logs
     return found
 
 
 def _read_signals(store: Store, data: StudyData, said: Log) -> dict[str, Signals]:
-    rows = store.frame(
-        "SELECT s.id, s.kind, s.draw, e.clip, e.model, s.queries, s.size, s.energy, s.certificate, s.groups, s.why,"
-        # the random signals of one kind of set are the chance of that kind, not of another; silence is of all
-        " CASE WHEN p.kind IS NULL OR p.kind = 'sufficient' OR s.kind = 'silence' THEN s.kind"
-        " ELSE s.kind || '_of_' || p.kind END AS name"
-        " FROM subsets s JOIN explanations e ON e.id = s.explanation JOIN originals o ON o.settings = e.settings"
-        " AND o.clip = e.clip AND o.model = e.model LEFT JOIN subsets p ON p.id = s.parent"
-        " JOIN planned_clips pc ON pc.settings = e.settings AND pc.clip = e.clip"
-        " JOIN planned_models pm ON pm.settings = e.settings AND pm.model = e.model"
-        " WHERE e.settings = ? ORDER BY s.id",
-        (data.key,),
-    )
+    rows = store.list_signals(data.key).rename({"subset": "id"})
+    # an explanation has no signals on the page without what its model says to the clip
+    rows = rows.join(store.list_originals(data.key).select("clip", "model"), on=["clip", "model"], how="semi")
+    # the random signals of one kind of set are the chance of that kind, not of another; silence is of all
+    parents = rows.select(parent="id", of="kind")
+    rows = rows.join(parents, on="parent", how="left", maintain_order="left")
+    alone = pl.col("of").is_null() | (pl.col("of") == "sufficient") | (pl.col("kind") == "silence")
+    rows = rows.with_columns(name=pl.when(alone).then("kind").otherwise(pl.format("{}_of_{}", "kind", "of")))
+    answers = store.list_answers(data.key)
     names = rows["name"].unique(maintain_order=True).to_list()
-    return {name: _read_kind(store, data, said, name, rows.filter(pl.col("name") == name)) for name in names}
+    return {name: _read_kind(data, said, name, rows.filter(pl.col("name") == name), answers) for name in names}
 
 
-def _read_kind(store: Store, data: StudyData, said: Log, kind: str, rows: pl.DataFrame) -> Signals:
-    answers = store.frame(
-        "SELECT t.subset, t.model, t.log_probabilities FROM transfers t JOIN subsets s ON s.id = t.subset"
-        " JOIN explanations e ON e.id = s.explanation"
-        " JOIN planned_clips pc ON pc.settings = e.settings AND pc.clip = e.clip"
-        " JOIN planned_models pm ON pm.settings = e.settings AND pm.model = e.model"
-        " WHERE e.settings = ? AND s.kind = ?",
-        (data.key, kind.partition("_of_")[0]),
-    )
+def _read_kind(data: StudyData, said: Log, kind: str, rows: pl.DataFrame, answers: pl.DataFrame) -> Signals:
     models = [model.id for model in data.models]
     # by clip as the page numbers them, which lets it find a clip's signals by halves
     by = {"place": _places(data.clips["id"], rows["clip"]), "maker": _places(models, rows["model"])}
     rows = rows.with_columns(**{name: pl.Series(places) for name, places in by.items()})
     rows = rows.sort("place", "maker", "draw", "id")
     answers = answers.filter(pl.col("subset").is_in(rows["id"].implode()))
-    answers = answers.filter(pl.col("model").is_in(models))
     clip, source = _whole(rows["place"]), _whole(rows["maker"])
     label = np.argmax(np.nan_to_num(said, nan=-np.inf)[clip, source], axis=1).astype(np.int64)
     shape = (len(rows), len(models))
@@ -283,7 +252,7 @@ def _read_kind(store: Store, data: StudyData, said: Log, kind: str, rows: pl.Dat
     entropy = np.full(shape, np.nan)
     if len(answers):
         row, column = _places(rows["id"], answers["subset"]), _places(models, answers["model"])
-        logs = _logs(answers, len(data.labels))
+        logs = unpack_all(answers["log_probabilities"], len(data.labels))
         answer[row, column] = logs.argmax(axis=1)
         probability[row, column] = np.exp(logs[np.arange(len(logs)), label[row]].astype(np.float64))
         entropy[row, column] = entropy_bits(logs) / np.log2(len(data.labels))
@@ -303,18 +272,12 @@ def _read_kind(store: Store, data: StudyData, said: Log, kind: str, rows: pl.Dat
 
 def _originals_as_signals(store: Store, data: StudyData, said: Log) -> Signals:
     """The clips themselves, one row a clip and model, with the search's questions and why there is no set."""
-    rows = store.frame(
-        "SELECT e.clip, e.model, e.size, e.queries, e.why FROM explanations e"
-        " JOIN planned_clips pc ON pc.settings = e.settings AND pc.clip = e.clip"
-        " JOIN planned_models pm ON pm.settings = e.settings AND pm.model = e.model"
-        " WHERE e.settings = ? AND e.clip IN (SELECT clip FROM originals WHERE settings = ?)",
-        (data.key, data.key),
-    )
+    rows = store.list_explanations(data.key).filter(pl.col("clip").is_in(data.clips["id"].to_list()))
     shape = said.shape[:2]
     models = [model.id for model in data.models]
     place = _places(data.clips["id"], rows["clip"]), _places(models, rows["model"])
     queries, size, why = np.zeros(shape, np.int64), np.full(shape, -1), np.full(shape, "not explained", dtype=object)
-    queries[place], size[place], why[place] = rows["queries"], rows["size"], rows["why"].to_list()
+    queries[place], size[place], why[place] = rows["queries"], rows["variables"], rows["why"].to_list()
     clip_of = {path: i for i, path in enumerate(data.clips["path"])}
     model_of = {model.spec: j for j, model in enumerate(data.models)}
     for failure in data.failures:
@@ -356,10 +319,6 @@ def _places(ids: Sequence[int] | pl.Series, wanted: pl.Series) -> Whole:
     """Where each wanted id stands among ``ids``."""
     place = {identity: i for i, identity in enumerate(ids)}
     return np.array([place[identity] for identity in wanted], dtype=np.int64)
-
-
-def _logs(rows: pl.DataFrame, n: int) -> Log:
-    return np.frombuffer(b"".join(rows["log_probabilities"].to_list()), dtype="<f4").reshape(-1, n)
 
 
 def _whole(column: pl.Series) -> Whole:

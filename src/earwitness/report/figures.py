@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -81,10 +80,7 @@ def _clip_figures(store: Store, data: StudyData, row: int) -> Iterator[tuple[str
     if clip is None:
         return
     spectrum = Spectrum(clip, data.settings.variables)
-    found = store.frame(
-        "SELECT model, responsibility FROM explanations WHERE settings = ? AND clip = ?", (data.key, info["id"])
-    )
-    blobs = dict(found.iter_rows())
+    found = store.responsibilities(data.key, info["id"])
     for place, model in enumerate(data.models):
         masks = {}
         for kind in PARTS:
@@ -94,11 +90,9 @@ def _clip_figures(store: Store, data: StudyData, row: int) -> Iterator[tuple[str
             mine = np.flatnonzero((signals.clip == row) & (signals.source == place) & (signals.size >= 0))
             if mine.size:
                 masks[kind] = store.mask(int(signals.subset[mine[0]]))
-        blob = blobs.get(model.id)
-        responsibility = None if blob is None else np.frombuffer(zlib.decompress(blob), "<f4").astype(np.float32)
         if masks:
             title = f"{Path(info['path']).name}, {model.name}"
-            drawn = plot_spectrum(spectrum_data_of(spectrum, masks, responsibility, title))
+            drawn = plot_spectrum(spectrum_data_of(spectrum, masks, found.get(model.id), title))
             yield f"clip-{info['id']}-{_slug(model.key)}", drawn
 
 

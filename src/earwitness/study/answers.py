@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import polars as pl
 
-from ..errors import StoreError
 from ..transferability.answers import (
     CLIP_COLUMNS,
     MODEL_COLUMNS,
@@ -21,24 +18,10 @@ from ..transferability.answers import (
     assemble,
     unique_names,
 )
-from ..transferability.definitions import Log, check_labels, judge, top_labels, top_probabilities
+from ..transferability.definitions import check_labels, judge, top_labels, top_probabilities
 from ..transferability.options import Options
 from ..transferability.tables import make_tables
-from .store import Store
-
-
-def latest_settings(store: Store) -> str:
-    """The key of the settings the study was last run with.
-
-    Raises
-    ------
-    StoreError
-        The store holds no study yet.
-    """
-    key = store.meta().get("settings")
-    if not isinstance(key, str):
-        raise StoreError(f"{store.path}: no study was run into it yet; run: earwitness study run STUDY.toml")
-    return key
+from .store import Store, unpack_all
 
 
 def load_answers(store: Store, settings: str | None = None) -> Answers:
@@ -51,18 +34,13 @@ def load_answers(store: Store, settings: str | None = None) -> Answers:
     LabelError
         The study has fewer than two labels.
     """
-    key = settings or latest_settings(store)
-    labels = tuple(json.loads(store.frame("SELECT labels FROM settings WHERE key = ?", (key,))["labels"][0]))
-    check_labels(labels)
+    key = settings or store.settings_key()
+    labels = check_labels(store.settings(key)[1])
     models, clips = _read_models(store, key), _read_clips(store, key)
     originals = _read_originals(store, key, labels, models, clips)
     signals = _read_signals(store, key, models, clips, originals)
-    raw = store.frame(
-        "SELECT t.subset, t.model AS id, t.log_probabilities FROM transfers t JOIN subsets s ON s.id = t.subset"
-        " JOIN explanations e ON e.id = s.explanation WHERE e.settings = ?",
-        (key,),
-    )
-    logs = _logs(raw, len(labels))
+    raw = store.list_answers(key).rename({"model": "id"})
+    logs = unpack_all(raw["log_probabilities"], len(labels))
     raw = _cast(raw.drop("log_probabilities"), {"subset": WHOLE, "id": WHOLE}).with_row_index("row")
     raw = raw.join(models.select("id", "position", judge="model"), on="id").join(signals, on="subset")
     raw = raw.sort("order", "position")
@@ -72,31 +50,21 @@ def load_answers(store: Store, settings: str | None = None) -> Answers:
 
 
 def _read_models(store: Store, key: str) -> pl.DataFrame:
-    rows = _table(
-        store, {"id": WHOLE, "position": WHOLE, **MODEL_COLUMNS, "fingerprint": TEXT},
-        "SELECT m.id, p.position, m.spec AS model, m.backend, m.architecture, m.parameters, m.fingerprint"
-        " FROM models m JOIN planned_models p ON p.model = m.id WHERE p.settings = ? ORDER BY p.position",
-        (key,),
-    )  # fmt: skip
+    schema = {"id": WHOLE, "position": WHOLE, **MODEL_COLUMNS, "fingerprint": TEXT}
+    rows = _cast(store.list_models(key).rename({"model": "id", "spec": "model"}).select(schema.keys()), schema)
     names = unique_names(rows["model"].to_list(), rows["fingerprint"].to_list())
     return rows.with_columns(model=pl.Series(names, dtype=pl.String))
 
 
 def _read_clips(store: Store, key: str) -> pl.DataFrame:
-    """In the order of the tables: by path and content, never by row id, which depends on what was done first."""
-    return _table(
-        store, CLIP_COLUMNS,
-        "SELECT c.id AS clip, c.path, c.label AS truth, c.grp AS 'group', c.dataset FROM clips c"
-        " JOIN planned_clips p ON p.clip = c.id WHERE p.settings = ? ORDER BY c.path, c.sha256",
-        (key,),
-    ).with_row_index("place")  # fmt: skip
+    return _cast(store.list_clips(key).select(CLIP_COLUMNS.keys()), CLIP_COLUMNS).with_row_index("place")
 
 
 def _read_originals(
     store: Store, key: str, labels: tuple[str, ...], models: pl.DataFrame, clips: pl.DataFrame
 ) -> pl.DataFrame:
-    raw = store.frame("SELECT clip, model AS id, log_probabilities FROM originals WHERE settings = ?", (key,))
-    logs = _logs(raw, len(labels))
+    raw = store.list_originals(key).rename({"model": "id"})
+    logs = unpack_all(raw["log_probabilities"], len(labels))
     known = ~np.isnan(logs).any(axis=1)
     rows = _cast(raw.drop("log_probabilities"), {"clip": WHOLE, "id": WHOLE}).filter(pl.Series(known))
     logs = logs[known]
@@ -111,12 +79,8 @@ def _read_signals(
 ) -> pl.DataFrame:
     """The stored sets and null signals of the models, with what their source says to the clip."""
     own = ("subset", "clip", "id", "kind", "draw", "size", "energy", "certificate", "parent")
-    rows = _table(
-        store, {name: SIGNAL_COLUMNS.get(name, WHOLE) for name in own},
-        "SELECT s.id AS subset, e.clip, e.model AS id, s.kind, s.draw, s.size, s.energy, s.certificate, s.parent"
-        " FROM subsets s JOIN explanations e ON e.id = s.explanation WHERE e.settings = ? AND s.mask IS NOT NULL",
-        (key,),
-    )  # fmt: skip
+    rows = store.list_signals(key).filter(pl.col("size").is_not_null()).rename({"model": "id"}).select(own)
+    rows = _cast(rows, {name: SIGNAL_COLUMNS.get(name, WHOLE) for name in own})
     rows = rows.join(models.select("id", "position", source="model"), on="id").join(clips, on="clip")
     said = originals.select("clip", source="model", label="answer")
     rows = rows.join(said, on=["clip", "source"]).sort("place", "position", "kind", "draw")
@@ -137,20 +101,9 @@ def _read_overlaps(store: Store, key: str, signals: pl.DataFrame) -> pl.DataFram
     return both.select(OVERLAP_COLUMNS.keys())
 
 
-def _table(
-    store: Store, schema: Mapping[str, pl.DataType], query: str, parameters: tuple[Any, ...] = ()
-) -> pl.DataFrame:
-    return _cast(store.frame(query, parameters), schema)
-
-
 def _cast(table: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Columns to their types: a column without any value has none of its own."""
     return table.cast({name: schema[name] for name in table.columns})
-
-
-def _logs(raw: pl.DataFrame, n: int) -> Log:
-    blobs = raw["log_probabilities"].to_list()
-    return np.frombuffer(b"".join(blobs), dtype="<f4").reshape(-1, n)
 
 
 def study_tables(store: Store, options: Options | None = None) -> dict[str, pl.DataFrame]:

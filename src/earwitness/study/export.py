@@ -15,8 +15,8 @@ from ..signal.masks import to_runs
 from ..transferability.definitions import check_epsilon
 from ..transferability.options import Options
 from ..transferability.tables import make_tables
-from .answers import latest_settings, load_answers
-from .store import Store, unpack_mask
+from .answers import load_answers
+from .store import Store, unpack_all, unpack_mask
 
 #: format → what writes a table so; a new format is one line
 EXPORTS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
@@ -45,38 +45,20 @@ def export_tables(store: Store, epsilon: float | None = None) -> Iterator[tuple[
     StoreError
         The store holds no study.
     """
-    key = latest_settings(store)
+    key = store.settings_key()
     answers = load_answers(store)
     yield "models", answers.models
-    yield (
-        "clips",
-        store.frame(
-            "SELECT c.id AS clip, c.path, c.sha256, c.label AS truth, c.grp AS 'group', c.split, c.dataset,"
-            " c.sample_rate, c.samples, c.fitted FROM clips c JOIN planned_clips p ON p.clip = c.id"
-            " WHERE p.settings = ? ORDER BY c.path, c.sha256",
-            (key,),
-        ),
-    )
+    yield "clips", store.list_clips(key)
     yield "originals", answers.originals
-    yield (
-        "explanations",
-        store.frame(
-            "SELECT e.clip, c.path, m.spec AS model, e.size AS variables, e.queries, e.seconds, e.why"  # noqa: S608
-            f" FROM explanations e {_OF_THE_STUDY} ORDER BY c.path, c.sha256, pm.position",
-            (key,),
-        ),
-    )
+    explanations = _named(store, key, store.list_explanations(key)).sort("place", "position")
+    yield "explanations", explanations.select("clip", "path", "model", "variables", "queries", "seconds", "why")
     yield "subsets", _subsets(store, key)
     yield "judgements", answers.judgements
     yield "nulls", answers.nulls
     yield "overlaps", answers.overlaps
     yield "probabilities", _probabilities(store, key, answers.labels)
-    yield (
-        "failures",
-        store.frame(
-            "SELECT stage, clip, model, reason FROM failures WHERE settings = ? ORDER BY stage, clip, model", (key,)
-        ),
-    )
+    failed = dict.fromkeys(("stage", "clip", "model", "reason"), pl.String())
+    yield "failures", pl.DataFrame(store.list_failures(key), schema=failed)
     level = check_epsilon(epsilon if epsilon is not None else float(store.meta().get("epsilon", 0.5)))
     for name, table in make_tables(answers, Options(level)).items():
         yield f"table {name}", table
@@ -120,37 +102,30 @@ def write_export(store: Store, out: Path, style: str = "parquet", epsilon: float
     return paths
 
 
-#: explanations ``e`` of the study's clips ``c`` by its models ``m``
-_OF_THE_STUDY = (
-    "JOIN clips c ON c.id = e.clip JOIN models m ON m.id = e.model"
-    " JOIN planned_clips pc ON pc.settings = e.settings AND pc.clip = e.clip"
-    " JOIN planned_models pm ON pm.settings = e.settings AND pm.model = e.model WHERE e.settings = ?"
-)
+def _named(store: Store, key: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with the clip's path and the model's spec, and where these two stand (``place``, ``position``)."""
+    clips = store.list_clips(key).select("clip", "path").with_row_index("place")
+    models = store.list_models(key).select("model", "position", "spec")
+    return rows.join(clips, on="clip").join(models, on="model").drop("model").rename({"spec": "model"})
 
 
 def _subsets(store: Store, key: str) -> pl.DataFrame:
-    rows = store.frame(
-        "SELECT s.id AS subset, e.clip, c.path, m.spec AS model, s.kind, s.draw, s.size, s.energy, s.certificate,"  # noqa: S608
-        " s.groups, s.queries, s.parent, s.why, s.mask, e.size AS variables FROM explanations e"
-        f" JOIN subsets s ON s.explanation = e.id {_OF_THE_STUDY}"
-        " ORDER BY c.path, c.sha256, pm.position, s.kind, s.draw",
-        (key,),
-    )
+    rows = _named(store, key, store.list_signals(key, masks=True)).sort("place", "position", "kind", "draw")
     runs = [
         None if mask is None else " ".join(f"{start}:{stop}" for start, stop in to_runs(unpack_mask(mask, size)))
         for mask, size in rows.select("mask", "variables").iter_rows()
     ]
-    return rows.drop("mask").with_columns(runs=pl.Series(runs, dtype=pl.String))
+    return rows.with_columns(runs=pl.Series(runs, dtype=pl.String)).select(
+        "subset", "clip", "path", "model", "kind", "draw", "size", "energy", "certificate", "groups", "queries",
+        "parent", "why", "variables", "runs",
+    )  # fmt: skip
 
 
 def _probabilities(store: Store, key: str, labels: tuple[str, ...]) -> pl.DataFrame:
-    rows = store.frame(
-        "SELECT t.subset, j.spec AS judge, t.log_probabilities FROM explanations e"  # noqa: S608
-        " JOIN subsets s ON s.explanation = e.id JOIN transfers t ON t.subset = s.id"
-        " JOIN planned_models pj ON pj.settings = e.settings AND pj.model = t.model JOIN models j ON j.id = t.model"
-        f" {_OF_THE_STUDY} ORDER BY c.path, c.sha256, pm.position, s.kind, s.draw, pj.position",
-        (key,),
-    )
-    logs = np.frombuffer(b"".join(rows["log_probabilities"].to_list()), dtype="<f4").reshape(-1, len(labels))
+    signals = _named(store, key, store.list_signals(key)).select("subset", "place", "position", "kind", "draw")
+    judges = store.list_models(key).select("model", second="position", judge="spec")
+    rows = store.list_answers(key).join(signals, on="subset").join(judges, on="model")
+    rows = rows.sort("place", "position", "kind", "draw", "second")
+    logs = unpack_all(rows["log_probabilities"], len(labels))
     distribution = pl.DataFrame(np.exp(logs), schema=[f"p_{label}" for label in labels])
-    return pl.concat([rows.drop("log_probabilities"), distribution], how="horizontal")
+    return pl.concat([rows.select("subset", "judge"), distribution], how="horizontal")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +19,7 @@ from ..signal.audio import Clip
 from ..signal.spectrum import Spectrum
 from .file import Study, parse_study
 from .plan import localise
-from .store import Store
+from .store import Store, unpack
 
 
 @dataclass(frozen=True)
@@ -56,21 +55,18 @@ class Reopened:
     def models(self) -> pl.DataFrame:
         """The study's models: ``model`` (id), ``spec``, ``fingerprint``, ``backend``, ``architecture``,
         ``parameters``."""
-        return self.store.frame(
-            "SELECT m.id AS model, m.spec, m.fingerprint, m.backend, m.architecture, m.parameters FROM models m"
-            " JOIN planned_models p ON p.model = m.id WHERE p.settings = ? ORDER BY p.position",
-            (self.key,),
-        )
+        return self.store.list_models(self.key).drop("position")
+
+    @cached_property
+    def specs(self) -> dict[int, str]:
+        """The models' specs by their id, in the study's order."""
+        return dict(self.models.select("model", "spec").iter_rows())
 
     @cached_property
     def clips(self) -> pl.DataFrame:
         """The clips: ``clip`` (id), ``path``, ``truth``, ``group``, ``split``, ``dataset``, ``sha256``, ``samples``."""
-        return self.store.frame(
-            "SELECT id AS clip, path, label AS truth, grp AS 'group', split, dataset, sha256, samples FROM clips"
-            " WHERE id IN (SELECT clip FROM originals WHERE settings = ?1)"
-            " AND id IN (SELECT clip FROM planned_clips WHERE settings = ?1) ORDER BY id",
-            (self.key,),
-        )
+        columns = ("clip", "path", "truth", "group", "split", "dataset", "sha256", "samples")
+        return self.store.list_clips(self.key, answered=True).select(columns).sort("clip")
 
     def read(self, clip: int) -> Clip:
         """A clip as it was studied.
@@ -119,32 +115,17 @@ class Reopened:
     def subsets(self, kind: str | None = None) -> pl.DataFrame:
         """The stored sets: ``subset`` (id), ``clip``, ``model``, ``kind``, ``draw``, ``size``, ``energy``,
         ``certificate``, ``parent``, ``label`` (what the model says to the clip) and ``answer`` (to the signal)."""
-        rows = self.store.frame(
-            "SELECT s.id AS subset, e.clip, e.model, s.kind, s.draw, s.size, s.energy, s.certificate, s.parent,"
-            " o.log_probabilities AS original, coalesce(s.log_probabilities, t.log_probabilities) AS own"
-            " FROM subsets s JOIN explanations e ON e.id = s.explanation"
-            " JOIN originals o ON o.settings = e.settings AND o.clip = e.clip AND o.model = e.model"
-            " LEFT JOIN transfers t ON t.subset = s.id AND t.model = e.model"
-            " JOIN planned_models p ON p.settings = e.settings AND p.model = e.model"
-            " JOIN planned_clips c ON c.settings = e.settings AND c.clip = e.clip"
-            " WHERE e.settings = ?1 AND s.mask IS NOT NULL AND (?2 IS NULL OR s.kind = ?2)"
-            " ORDER BY e.clip, p.position, s.kind, s.draw",
-            (self.key, kind),
-        )
+        rows = self.store.list_answered_signals(self.key, kind)
         return rows.with_columns(label=self._top("original"), answer=self._top("own")).drop("original", "own")
 
     def signal(self, subset: int) -> NDArray[np.float32]:
         """The signal of a stored set, float32 [N]; the same bits each time."""
-        query = "SELECT e.clip FROM subsets s JOIN explanations e ON e.id = s.explanation WHERE s.id = ?"
-        rows = self.store.frame(query, (subset,))
-        if rows.is_empty():
-            raise StoreError(f"{self.store.path}: no subset {subset}; ask for one that study tables list")
-        spectrum = self.spectrum(rows["clip"][0])
+        spectrum = self.spectrum(self.store.clip_of(subset))
         return np.asarray(spectrum.invert(self.store.mask(subset)[None])[0].numpy(), dtype=np.float32)
 
     def _top(self, column: str) -> pl.Expr:
         def name(blob: bytes) -> str:
-            return self.labels[int(np.frombuffer(blob, dtype="<f4").argmax())]
+            return self.labels[int(unpack(blob).argmax())]
 
         return pl.col(column).map_elements(name, return_dtype=pl.String)
 
@@ -161,8 +142,7 @@ def reopen(store: Store, device: str = "auto") -> Reopened:
     if "settings" not in meta or "folder" not in meta:
         raise StoreError(f"{store.path}: no study was run into it yet; run: earwitness study run STUDY.toml")
     key = meta["settings"]
-    row = store.frame("SELECT search, labels FROM settings WHERE key = ?", (key,)).row(0, named=True)
-    settings = SearchSettings(**json.loads(row["search"]))
-    labels = tuple(json.loads(row["labels"]))
+    search, labels = store.settings(key)
+    settings = SearchSettings(**search)
     study = parse_study(meta["study"], str(store.path))
     return Reopened(store, key, settings, labels, study, int(meta["sample_rate"]), Path(meta["folder"]), device)

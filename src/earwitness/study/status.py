@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import StoreError
 from .store import Store
 
 
@@ -24,14 +23,9 @@ def study_status(store: Store) -> dict[str, Any]:
     StoreError
         The store holds no study yet.
     """
-    meta = store.meta()
-    key = meta.get("settings")
-    if not isinstance(key, str):
-        raise StoreError(f"{store.path}: no study was run into it yet; run: earwitness study run STUDY.toml")
+    meta, key = store.meta(), store.settings_key()
     counts = store.count(key)
-    failures = store.frame(
-        "SELECT stage, clip, model, reason FROM failures WHERE settings = ? ORDER BY stage, clip, model", (key,)
-    ).to_dicts()
+    failures = store.list_failures(key)
     failed = [row["stage"] for row in failures]
     units = counts["clips"] * counts["models"]
     only_correct = bool(meta.get("study", {}).get("only_correct"))

@@ -36,6 +36,7 @@ from ...signal.masks import Mask, from_runs, to_runs
 from ...transferability.statistics.rates import wilson
 from ..progress import Reporter
 from ..reopen import Reopened
+from ..store import unpack
 from .units import Done, Rows, Unit, do_units
 
 ANALYSIS, CROSSING = "composition", "crossing"
@@ -219,7 +220,7 @@ def level_table(flips: pl.DataFrame) -> pl.DataFrame:
 
 
 def _units(study: Reopened, settings: CompositionSettings) -> Iterator[Unit]:
-    specs = dict(study.models.select("model", "spec").iter_rows())
+    specs = study.specs
     subsets = study.subsets(settings.kind)
     for (model, label), part in subsets.group_by("model", "label", maintain_order=True):
         others = subsets.filter((pl.col("model") == model) & (pl.col("label") != label))
@@ -325,7 +326,7 @@ def _crossing(settings: CompositionSettings, levels: Sequence[float | None]) -> 
 
 
 def _crossing_units(study: Reopened, settings: CompositionSettings, levels: Sequence[float | None]) -> Iterator[Unit]:
-    specs = dict(study.models.select("model", "spec").iter_rows())
+    specs = study.specs
     said = originals(study)
     for composite in read_composites(study, settings):
         for judge, spec in specs.items():
@@ -381,15 +382,13 @@ def _change(
 
 def originals(study: Reopened) -> pl.DataFrame:
     """What every model says to every clip: ``clip``, ``model`` (ids), ``answer``."""
-    raw = study.store.frame(
-        "SELECT clip, model, log_probabilities FROM originals WHERE settings = ? ORDER BY model, clip", (study.key,)
-    )
-    tops = [study.labels[int(np.frombuffer(blob, dtype="<f4").argmax())] for blob in raw["log_probabilities"]]
+    raw = study.store.list_originals(study.key)
+    tops = [study.labels[int(unpack(blob).argmax())] for blob in raw["log_probabilities"]]
     return raw.select("clip", "model", answer=pl.Series(tops, dtype=pl.String))
 
 
 def _name(study: Reopened, rows: pl.DataFrame) -> pl.DataFrame:
     """Rows with the models' specs for their ids."""
-    names = dict(study.models.select("model", "spec").iter_rows())
+    names = study.specs
     columns = [column for column in ("model", "judge") if column in rows.columns]
     return rows.with_columns(pl.col(columns).replace_strict(names, return_dtype=pl.String))

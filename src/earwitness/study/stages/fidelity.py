@@ -101,7 +101,7 @@ def fidelity_table(study: Reopened, spec: str = "", kinds: Sequence[str] = DEFAU
     rows = read_fidelity(study, spec, kinds)
     if rows.is_empty():
         return rows
-    names = dict(study.models.select("model", "spec").iter_rows())
+    names = study.specs
     rows = rows.filter(pl.col("model").is_in(list(names)))
     found: list[dict[str, Any]] = []
     for model, spec_of in names.items():
@@ -176,7 +176,7 @@ def _original(study: Reopened, heard: _Heard, clip: int) -> Callable[[], tuple[R
 
 
 def _signal_units(study: Reopened, heard: _Heard, clips: dict[int, str], kinds: Sequence[str]) -> Iterator[Unit]:
-    specs = dict(study.models.select("model", "spec").iter_rows())
+    specs = study.specs
     subsets = study.subsets().filter(pl.col("kind").is_in(list(kinds)) & pl.col("clip").is_in(list(clips)))
     for (clip, model), part in subsets.group_by("clip", "model", maintain_order=True):
         if clip in heard.texts:  # else the clip itself failed, and says so

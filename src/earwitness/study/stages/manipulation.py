@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -109,7 +108,7 @@ def write_signals(
 
 def _units(study: Reopened, settings: ManipulationSettings) -> Iterator[Unit]:
     paths = dict(study.clips.select("clip", "path").iter_rows())
-    specs = dict(study.models.select("model", "spec").iter_rows())
+    specs = study.specs
     subsets = study.subsets().filter(pl.col("parent").is_null())
     for (clip, model), part in subsets.group_by("clip", "model", maintain_order=True):
         if model not in specs or clip not in paths:
@@ -193,19 +192,16 @@ class _Flips:
         return [mask for mask in masks if mask.any() and not mask.all()]
 
     def _responsibility(self, spectrum: Spectrum) -> NDArray[np.float32] | None:
-        query = "SELECT responsibility FROM explanations WHERE settings = ? AND clip = ? AND model = ?"
-        found = self.study.store.frame(query, (self.study.key, self.clip, self.model))
-        packed = None if found.is_empty() else found["responsibility"][0]
-        if packed is None or self.subset is not None or str(self.study.settings.variables) != str(spectrum.domain):
+        if self.subset is not None or str(self.study.settings.variables) != str(spectrum.domain):
             return None
-        return np.frombuffer(zlib.decompress(packed), dtype="<f4").astype(np.float32)
+        return self.study.store.responsibilities(self.study.key, self.clip).get(self.model)
 
 
 def _judging(study: Reopened, settings: ManipulationSettings) -> Iterator[Unit]:
     flips = read_flips(study, settings)
     if flips.is_empty():
         return
-    specs = dict(study.models.select("model", "spec").iter_rows())
+    specs = study.specs
     paths = dict(study.clips.select("clip", "path").iter_rows())
     for (unit,), part in flips.filter("flipped").group_by("unit", maintain_order=True):
         clip, source = part["clip"][0], part["model"][0]
@@ -275,7 +271,7 @@ def with_names(study: Reopened, rows: pl.DataFrame) -> pl.DataFrame:
     rows = rows.with_columns(
         pl.lit(None, dtype=kind).alias(name) for name, kind in absent.items() if name not in rows.columns
     )
-    names = dict(study.models.select("model", "spec").iter_rows())
+    names = study.specs
     return rows.with_columns(model=pl.col("model").replace_strict(names, return_dtype=pl.String))
 
 

@@ -116,7 +116,7 @@ def transfer_of_flips(study: Reopened, settings: ManipulationSettings) -> pl.Dat
     )
     low, high = wilson((table["changed"] * table["flips"]).to_numpy(), table["flips"].to_numpy())
     table = table.with_columns(low=pl.Series(low), high=pl.Series(high)).sort("bound", "model", "judge")
-    names = dict(study.models.select("model", "spec").iter_rows())
+    names = study.specs
     table = table.with_columns(
         source=pl.col("model").replace_strict(names, return_dtype=pl.String),
         judge=pl.col("judge").replace_strict(names, return_dtype=pl.String),
@@ -190,7 +190,7 @@ def _with_acceptance(study: Reopened, settings: ManipulationSettings) -> pl.Data
     """Transfers of flips, and whether the judge accepts the source's sufficient signal of the same clip."""
     rows = read_transfers(study, settings)
     rows = rows.filter(pl.col("shared") & (pl.col("actions") == "+".join(settings.actions)))
-    names = dict(study.models.select("model", "spec").iter_rows())
+    names = study.specs
     rows = rows.with_columns(
         source=pl.col("model").replace_strict(names, return_dtype=pl.String),
         judge=pl.col("judge").replace_strict(names, return_dtype=pl.String),

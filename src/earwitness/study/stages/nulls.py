@@ -38,14 +38,10 @@ def add_nulls(
     seed : int
     reporter : Reporter
     """
-    sets = store.frame(
-        "SELECT s.id, s.explanation, s.kind, s.draw, e.clip, e.model, c.sha256, c.path, m.fingerprint"
-        " FROM subsets s JOIN explanations e ON e.id = s.explanation JOIN clips c ON c.id = e.clip"
-        " JOIN models m ON m.id = e.model JOIN planned_models p ON p.settings = e.settings AND p.model = e.model"
-        " WHERE e.settings = ? AND s.mask IS NOT NULL ORDER BY c.path, c.sha256, p.position, s.kind, s.draw",
-        (key,),
-    )
-    sets = sets.filter(pl.col("clip").is_in(list(spectra)))
+    clips = store.list_clips(key).filter(pl.col("clip").is_in(list(spectra))).select("clip", "path", "sha256")
+    models = store.list_models(key).select("model", "position", "fingerprint")
+    sets = store.list_signals(key).filter(pl.col("size").is_not_null())
+    sets = sets.join(clips, on="clip").join(models, on="model").sort("path", "sha256", "position", "kind", "draw")
     compared, failed = store.done_units(key, "overlap", {}), {clip for clip, _ in store.failed(key, "nulls")}
     todo = []
     for _, rows in sets.group_by("clip", maintain_order=True):
@@ -68,9 +64,9 @@ def add_nulls(
 def _add(
     store: Store, key: str, unit: str, rows: pl.DataFrame, own: pl.DataFrame, spectrum: Spectrum, count: int, seed: int
 ) -> None:
-    masks = {number: store.mask(number) for number in own["id"]}
+    masks = {number: store.mask(number) for number in own["subset"]}
     for (explanation,), parents in own.group_by("explanation", maintain_order=True):
-        ids = parents["id"].to_list()
+        ids = parents["subset"].to_list()
         there = rows.filter((pl.col("explanation") == explanation) & pl.col("kind").is_in(list(NULLS)))
         nulls = draw_nulls(
             [masks[number] for number in ids], spectrum.energy, count, parents["sha256"][0],
@@ -80,7 +76,7 @@ def _add(
             (null.kind, null.draw, ids[null.parent], null.mask, float(spectrum.energy[null.mask].sum()))
             for null in nulls
         ])  # fmt: skip
-    sets = list(own.select("id", "model", "kind").iter_rows())
+    sets = list(own.select("subset", "model", "kind").iter_rows())
     store.add_results(key, "overlap", {}, unit, compare_sets(sets, list(masks.values()), spectrum.energy))
 
 

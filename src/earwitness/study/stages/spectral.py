@@ -60,7 +60,7 @@ def named_spectra(study: Reopened, window: int = 1024) -> pl.DataFrame:
     rows = read_spectra(study, window)
     if rows.is_empty():
         return rows
-    names = dict(study.models.select("model", "spec").iter_rows())
+    names = study.specs
     return rows.filter(pl.col("model").is_in(list(names))).with_columns(
         model=pl.col("model").replace_strict(names, return_dtype=pl.String)
     )
@@ -146,7 +146,7 @@ def density_table(study: Reopened, window: int = 1024) -> pl.DataFrame:
 
 
 def _composite_densities(study: Reopened, window: int) -> Iterator[pl.DataFrame]:
-    settings, names = used_settings(study), dict(study.models.select("model", "spec").iter_rows())
+    settings, names = used_settings(study), study.specs
     for composite in read_composites(study, settings) if settings else []:
         hertz, values = density(composite.signal, study.sample_rate, window)
         yield _lines(names[composite.model], COMPOSITE, composite.label, 1, hertz, mean_density(values[None]))
@@ -167,7 +167,7 @@ def _options(window: int) -> dict[str, Any]:
 def _units(study: Reopened, window: int) -> Iterator[Unit]:
     subsets = study.subsets().filter(pl.col("kind").is_in(KINDS))
     paths = dict(study.clips.select("clip", "path").iter_rows())
-    specs = dict(study.models.select("model", "spec").iter_rows())
+    specs = study.specs
     for clip, path in paths.items():
         yield Unit(f"{clip}", _work(study, clip, None, window), path)
     for (clip, model), part in subsets.group_by("clip", "model", maintain_order=True):

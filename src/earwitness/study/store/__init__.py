@@ -15,10 +15,10 @@ from .facts import Facts
 from .failures import Failures
 from .judgements import Judgements
 from .models import Models
-from .packing import pack, pack_mask, unpack, unpack_mask
+from .packing import pack, pack_mask, unpack, unpack_all, unpack_mask
 from .results import Results
 
-__all__ = ["Record", "Stamp", "Store", "pack", "pack_mask", "unpack", "unpack_mask"]
+__all__ = ["Record", "Stamp", "Store", "pack", "pack_mask", "unpack", "unpack_all", "unpack_mask"]
 
 
 class Store(Facts, Models, Clips, Judgements, Failures, Results):

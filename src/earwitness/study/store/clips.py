@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from .connection import Connection
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from ...datasets.recording import Recording
     from ...signal.audio import Clip
 
@@ -83,3 +85,17 @@ class Clips(Connection):
         )
         rows = self._read(query, (sample_rate, seconds or 0.0))
         return {Stamp(*row[:5]): row[5:] for row in rows}
+
+    def list_clips(self, settings: str, *, answered: bool = False) -> pl.DataFrame:
+        """The study's clips by path and content, never by row id, which depends on what was done first: ``clip`` (id),
+        ``path``, ``sha256``, ``truth``, ``group``, ``split``, ``dataset``, ``sample_rate``, ``samples``, ``fitted``.
+
+        With ``answered``, only those that a model was asked about.
+        """
+        asked = "AND c.id IN (SELECT clip FROM originals WHERE settings = ?1)" if answered else ""
+        return self.frame(
+            "SELECT c.id AS clip, c.path, c.sha256, c.label AS truth, c.grp AS 'group', c.split, c.dataset,"
+            " c.sample_rate, c.samples, c.fitted FROM clips c JOIN planned_clips p ON p.clip = c.id"
+            f" WHERE p.settings = ?1 {asked} ORDER BY c.path, c.sha256",
+            (settings,),
+        )

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...errors import StoreError
 from ...signal.masks import from_runs
 from .connection import Connection
-from .packing import Log, Mask, pack, pack_mask, unpack, unpack_mask
+from .packing import Log, Mask, pack, pack_mask, squeeze, unpack, unpack_mask, unsqueeze
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from ...explanation import Explanation, Part
+
+
+#: of explanations ``e``, those of the study's models and clips
+_PLANNED = (
+    " JOIN planned_models pm ON pm.settings = e.settings AND pm.model = e.model"
+    " JOIN planned_clips pc ON pc.settings = e.settings AND pc.clip = e.clip WHERE e.settings = ?1"
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ class Record:
     def of(cls, explanation: Explanation) -> Record:
         """The rows of an explanation."""
         size, responsibility = explanation.spectrum.size, explanation.responsibility
-        packed = None if responsibility is None else zlib.compress(responsibility.astype("<f4").tobytes())
+        packed = None if responsibility is None else squeeze(responsibility)
         subsets = tuple((kind, draw, *_part_row(part, size)) for kind, draw, part in explanation.parts())
         return cls(
             size, explanation.queries, explanation.seconds, explanation.why, packed,
@@ -123,3 +134,69 @@ class Explanations(Connection):
     def _original(self, clip: int, model: int, settings: str, answer: bytes) -> None:
         row = (clip, model, settings, answer)
         self._db.execute("INSERT OR IGNORE INTO originals VALUES (?, ?, ?, ?)", row)
+
+    def list_originals(self, settings: str) -> pl.DataFrame:
+        """What the study's models say to its clips: ``clip``, ``model`` (ids), ``log_probabilities`` (packed)."""
+        return self.frame(
+            f"SELECT e.clip, e.model, e.log_probabilities FROM originals e{_PLANNED} ORDER BY e.model, e.clip",
+            (settings,),
+        )
+
+    def list_explanations(self, settings: str) -> pl.DataFrame:
+        """The study's explanations: ``clip``, ``model`` (ids), ``variables``, ``queries``, ``seconds``, ``why``."""
+        return self.frame(
+            f"SELECT e.clip, e.model, e.size AS variables, e.queries, e.seconds, e.why FROM explanations e{_PLANNED}",
+            (settings,),
+        )
+
+    def list_signals(self, settings: str, *, masks: bool = False) -> pl.DataFrame:
+        """The study's sets and null signals in the order in which they were stored.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``subset`` (id), ``explanation``, ``clip``, ``model`` (ids), ``kind``, ``draw``, ``size`` (null: there is
+            none), ``energy``, ``certificate``, ``groups``, ``queries``, ``parent``, ``why``, ``variables``; with
+            ``masks``, ``mask`` (packed).
+        """
+        packed = ", s.mask" if masks else ""
+        return self.frame(
+            "SELECT s.id AS subset, s.explanation, e.clip, e.model, s.kind, s.draw, s.size, s.energy, s.certificate,"
+            f" s.groups, s.queries, s.parent, s.why, e.size AS variables{packed} FROM explanations e"
+            f" JOIN subsets s ON s.explanation = e.id{_PLANNED} ORDER BY s.id",
+            (settings,),
+        )
+
+    def list_answered_signals(self, settings: str, kind: str | None = None) -> pl.DataFrame:
+        """The signals there are, with what their own model says: the columns of :meth:`list_signals` up to
+        ``certificate`` and ``parent``, ``original`` and ``own`` (packed: to the clip, and to the signal)."""
+        return self.frame(
+            "SELECT s.id AS subset, e.clip, e.model, s.kind, s.draw, s.size, s.energy, s.certificate, s.parent,"
+            " o.log_probabilities AS original, coalesce(s.log_probabilities, t.log_probabilities) AS own"
+            " FROM subsets s JOIN explanations e ON e.id = s.explanation"
+            " JOIN originals o ON o.settings = e.settings AND o.clip = e.clip AND o.model = e.model"
+            f" LEFT JOIN transfers t ON t.subset = s.id AND t.model = e.model{_PLANNED}"
+            " AND s.mask IS NOT NULL AND (?2 IS NULL OR s.kind = ?2)"
+            " ORDER BY e.clip, pm.position, s.kind, s.draw",
+            (settings, kind),
+        )
+
+    def responsibilities(self, settings: str, clip: int) -> dict[int, NDArray[np.float32]]:
+        """The maps of a clip by model (id), float32 [size]; models without one are left out."""
+        query = "SELECT model, responsibility FROM explanations WHERE settings = ? AND clip = ?"
+        rows = self._read(query, (settings, clip))
+        return {model: unsqueeze(blob) for model, blob in rows if blob is not None}
+
+    def clip_of(self, subset: int) -> int:
+        """The clip (id) that a subset is of.
+
+        Raises
+        ------
+        StoreError
+            There is no such subset.
+        """
+        query = "SELECT e.clip FROM subsets s JOIN explanations e ON e.id = s.explanation WHERE s.id = ?"
+        row = self._read(query, (subset,)).fetchone()
+        if row is None:
+            raise StoreError(f"{self.path}: no subset {subset}; ask for one that study tables list")
+        return int(row[0])

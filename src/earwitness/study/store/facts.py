@@ -8,6 +8,7 @@ from dataclasses import asdict
 from hashlib import blake2b
 from typing import Any
 
+from ...errors import StoreError
 from ...search.settings import REVISION, SearchSettings
 from .connection import Connection
 
@@ -60,6 +61,19 @@ class Facts(Connection):
             self._db.execute("INSERT OR IGNORE INTO settings VALUES (?, ?, ?)", (key, search, names))
         return key
 
+    def settings_key(self) -> str:
+        """The key of the settings the study was last run with.
+
+        Raises
+        ------
+        StoreError
+            The store holds no study yet.
+        """
+        key = self.meta().get("settings")
+        if not isinstance(key, str):
+            raise StoreError(f"{self.path}: no study was run into it yet; run: earwitness study run STUDY.toml")
+        return key
+
     def settings(self, key: str) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Search settings and aligned labels by their key."""
         search, labels = self._read("SELECT search, labels FROM settings WHERE key = ?", (key,)).fetchone()
@@ -89,6 +103,6 @@ class Facts(Connection):
         ).fetchone()
         tables = _COUNTS_OF_ALL if whole else _COUNTS
         return {
-            name: self._read(f"SELECT count(*) FROM {table}", (settings,)[: table.count("?1")]).fetchone()[0]  # noqa: S608
+            name: self._read(f"SELECT count(*) FROM {table}", (settings,)[: table.count("?1")]).fetchone()[0]
             for name, table in tables.items()
         }

@@ -38,3 +38,9 @@ class Failures(Connection):
     def count_failures(self, settings: str) -> int:
         """How many failed rows there are."""
         return int(self._read("SELECT count(*) FROM failures WHERE settings = ?", (settings,)).fetchone()[0])
+
+    def list_failures(self, settings: str) -> list[dict[str, str]]:
+        """What failed, and why: ``stage``, ``clip``, ``model``, ``reason``."""
+        query = "SELECT stage, clip, model, reason FROM failures WHERE settings = ? ORDER BY stage, clip, model"
+        names = ("stage", "clip", "model", "reason")
+        return [dict(zip(names, row, strict=True)) for row in self._read(query, (settings,))]

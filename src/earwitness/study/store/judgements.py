@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .explanations import Explanations
 from .packing import Log, pack
+
+if TYPE_CHECKING:
+    import polars as pl
 
 #: signals a clip of the study, by clip, still to be grouped
 _SIGNALS = """
@@ -36,7 +41,7 @@ class Judgements(Explanations):
             LEFT JOIN answered ON answered.clip = c.clip AND answered.model = m.model
             LEFT JOIN originals o ON o.settings = m.settings AND o.clip = c.clip AND o.model = m.model
             WHERE m.settings = ?1 AND (o.clip IS NULL OR coalesce(answered.signals, 0) < coalesce(asked.signals, 0))
-            ORDER BY m.position, c.clip"""  # noqa: S608 - constants
+            ORDER BY m.position, c.clip"""
         found: dict[int, list[int]] = {}
         for model, clip in self._read(query, (settings,)):
             found.setdefault(model, []).append(clip)
@@ -53,3 +58,14 @@ class Judgements(Explanations):
         )
         rows = self._read(query, (model, clip, settings)).fetchall()
         return (rows[0][0] if rows else 0), [(id, mask) for _, id, mask in rows]
+
+    def list_answers(self, settings: str, clip: int | None = None) -> pl.DataFrame:
+        """What the study's models say to its signals, or to those of one clip: ``subset``, ``model`` (ids),
+        ``log_probabilities`` (packed)."""
+        return self.frame(
+            "SELECT t.subset, t.model, t.log_probabilities FROM transfers t JOIN subsets s ON s.id = t.subset"
+            " JOIN explanations e ON e.id = s.explanation"
+            " JOIN planned_models p ON p.settings = e.settings AND p.model = t.model"
+            " WHERE e.settings = ?1 AND (?2 IS NULL OR e.clip = ?2)",
+            (settings, clip),
+        )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from .connection import Connection
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from ...models import Model
 
 
@@ -24,3 +26,12 @@ class Models(Connection):
                  model.sample_rate, json.dumps(model.labels), json.dumps(model.notes)),
             )  # fmt: skip
         return self._id("SELECT id FROM models WHERE fingerprint = ?", model.fingerprint)
+
+    def list_models(self, settings: str) -> pl.DataFrame:
+        """The study's models in its order: ``model`` (id), ``position``, ``spec``, ``fingerprint``, ``backend``,
+        ``architecture``, ``parameters``."""
+        return self.frame(
+            "SELECT m.id AS model, p.position, m.spec, m.fingerprint, m.backend, m.architecture, m.parameters"
+            " FROM models m JOIN planned_models p ON p.model = m.id WHERE p.settings = ? ORDER BY p.position",
+            (settings,),
+        )

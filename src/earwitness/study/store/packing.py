@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,3 +30,18 @@ def pack_mask(mask: Mask) -> bytes:
 def unpack_mask(blob: bytes, size: int) -> Mask:
     """The inverse of :func:`pack_mask`: bool [size]."""
     return np.unpackbits(np.frombuffer(zlib.decompress(blob), dtype=np.uint8), count=size).astype(bool)
+
+
+def unpack_all(blobs: Iterable[bytes], n: int) -> Log:
+    """Log-probabilities of many rows, float32 [rows, n]."""
+    return np.frombuffer(b"".join(blobs), dtype="<f4").reshape(-1, n)
+
+
+def squeeze(values: NDArray[np.float32]) -> bytes:
+    """A map or a signal (float32 [N]), compressed."""
+    return zlib.compress(np.asarray(values, dtype="<f4").tobytes())
+
+
+def unsqueeze(blob: bytes) -> NDArray[np.float32]:
+    """The inverse of :func:`squeeze`: float32 [N]."""
+    return np.frombuffer(zlib.decompress(blob), dtype="<f4").astype(np.float32)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import StoreError
 from .connection import Connection
+from .packing import squeeze, unsqueeze
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,7 +43,7 @@ class Results(Connection):
             A signal that belongs to the unit.
         """
         key, text = _options_key(options)
-        signal = None if array is None else zlib.compress(np.asarray(array, dtype="<f4").tobytes())
+        signal = None if array is None else squeeze(array)
         content = json.dumps([dict(row) for row in rows])
         with self.transaction():
             self._db.execute(
@@ -96,7 +96,7 @@ class Results(Connection):
         row = self._read(query, (settings, analysis, _options_key(options or {})[0], unit)).fetchone()
         if row is None or row[0] is None:
             raise StoreError(f"{self.path}: no signal of {analysis} {unit!r}; run the analysis first")
-        return np.frombuffer(zlib.decompress(row[0]), dtype="<f4").astype(np.float32)
+        return unsqueeze(row[0])
 
 
 def _options_key(options: Mapping[str, Any]) -> tuple[str, str]:
