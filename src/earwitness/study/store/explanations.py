@@ -6,18 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ...errors import StoreError
-from ...signal.masks import from_runs
 from .connection import Connection
-from .packing import Log, Mask, pack, pack_mask, squeeze, unpack, unpack_mask, unsqueeze
+from .packing import pack, pack_mask, squeeze, unpack, unpack_mask, unsqueeze
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
+    from numpy.typing import NDArray
 
     from ...explanation import Explanation, Part
+    from .packing import Log, Mask
 
 
 #: of explanations ``e``, those of the study's models and clips
@@ -67,6 +66,7 @@ class Record:
 
 def _part_row(part: Part, size: int) -> tuple[Any, ...]:
     from ...explanation import Missing  # with it comes torch, which only those who explain need
+    from ...signal.masks import from_runs
 
     if isinstance(part, Missing):
         return (None, None, None, None, None, None, None, part.why)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .explanations import Explanations
-from .packing import Log, pack
+from .packing import pack
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from .packing import Log
 
 #: signals a clip of the study, by clip, still to be grouped
 _SIGNALS = """
