@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+#: columns that hold row ids, by which frames are joined
+_IDS = ("clip", "model", "subset", "explanation")
+
+
 class _Rows:
     """The rows of a query, damage met on the way named as such."""
 
@@ -110,7 +114,9 @@ class Connection:
         cursor = self._read(query, parameters)
         names = [column[0] for column in cursor.description]
         rows = cursor.fetchall()
-        return pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
+        # what is joined by has its type even where there is no row to tell it
+        ids = {name: pl.Int64 for name in names if name in _IDS and not rows}
+        return pl.DataFrame(rows, schema=names, schema_overrides=ids, orient="row", infer_schema_length=None)
 
     def _read(self, query: str, parameters: Sequence[Any] = ()) -> _Rows:
         with self._reading():
