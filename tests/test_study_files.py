@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from earwitness import ConfigError
+from earwitness import ConfigError, SearchSettings
 from earwitness.study.export import write_export
 from earwitness.study.file import Study, keys_of, load_study, parse_study
 from earwitness.study.status import study_status
@@ -179,3 +179,13 @@ def test_a_study_says_what_a_changed_setting_makes_new(
     assert call(monkeypatch, "study", "run", path) == 0
     assert "changed since the last run: delta 0.5 → 0.7" in capsys.readouterr().err
     assert "delta 0.5 → 0.7" in (tmp_path / "study.db.log").read_text()
+
+
+def test_a_study_without_a_set_is_exported(tmp_path: Path) -> None:
+    with Store(tmp_path / "empty.db", write=True) as store:
+        key = store.add_settings(SearchSettings(), ("yes", "no"))
+        store.set_plan(key, [], [])
+        store.set_meta(settings=key, name="empty")
+        written = {path.stem: pl.read_csv(path) for path in write_export(store, tmp_path / "csv", "csv")}
+    assert written["subsets"].is_empty()
+    assert {"subset", "runs"} <= set(written["subsets"].columns)

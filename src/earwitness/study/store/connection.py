@@ -42,19 +42,7 @@ class _Rows:
 
 
 class Connection:
-    """One study's file.
-
-    Parameters
-    ----------
-    path : str or Path
-    write : bool
-        Open for writing: makes the file if it is missing, and locks it against other writers.
-
-    Raises
-    ------
-    StoreError
-        The file is missing, no store, damaged, of a newer version, not writable, or in use by another process.
-    """
+    """The file, open; :class:`earwitness.study.store.Store` says how and what may go wrong."""
 
     def __init__(self, path: str | Path, *, write: bool = False) -> None:
         self.path, self._write = Path(path), write
