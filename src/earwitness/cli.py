@@ -10,7 +10,6 @@ from typing import Any
 
 import typer
 
-from . import __version__
 from .commands.composition import compose
 from .commands.demo import demo
 from .commands.explain import explain
@@ -22,6 +21,7 @@ from .commands.options import expand
 from .commands.report import figures, report
 from .commands.spectral import spectral
 from .commands.study import study_app
+from .commands.version import version
 from .errors import EarwitnessError
 
 app = typer.Typer(
@@ -32,17 +32,11 @@ app = typer.Typer(
 )
 app.add_typer(study_app, name="study")
 app.add_typer(models_app, name="models")
-for command in (compose, export, fidelity, manipulate, spectral, report, figures, demo, explain):
+for command in (compose, export, fidelity, manipulate, spectral, report, figures, demo, explain, version):
     app.command()(expand(command))
 
 #: click's UsageError, wherever the installed typer keeps it
 _USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
-
-
-@app.command()
-def version() -> None:
-    """Print the version."""
-    print(__version__)
 
 
 def main() -> None:
