@@ -34,7 +34,10 @@ def study_template() -> str:
 
 def study_schema() -> dict[str, Any]:
     """The JSON schema of study files."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Study.model_json_schema()}
+    schema = Study.model_json_schema()
+    for section in schema["$defs"].values():  # an editor shows this: the docstring's first line, not its Attributes
+        section["description"] = section["description"].partition("\n")[0]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 #: of a section of which there may be several

@@ -1,0 +1,133 @@
+"""Settings are declared once: what a field says of itself is held by Python, commands and study files alike."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+import typer
+from pydantic import TypeAdapter
+
+from earwitness.commands.options import Access, Analysis, Leave, expand
+from earwitness.errors import ConfigError
+from earwitness.settings import Settings, setting
+from earwitness.study.template import study_schema
+
+
+@dataclass(frozen=True)
+class Inner(Settings):
+    depth: int = setting(2, "how deep", ge=1)
+
+
+@dataclass(frozen=True)
+class Planted(Settings):
+    share: float = setting(0.5, "of the whole", gt=0, le=1)
+    level: float = setting(0.9, "of intervals", gt=0, lt=1)
+    count: int = setting(1, "at least one", ge=1)
+    most: int = setting(1, "at most nine", le=9)
+    limit: int | None = setting(None, "only so many", ge=1, examples=[10])
+    kind: str = setting("square", "which shape", choices=("square", "circle", "line"))
+    kinds: tuple[str, ...] = setting(("square",), "which shapes", choices=("square", "circle"), flags=("--shape",))
+    sizes: tuple[int, ...] = setting((1, 5), "how large")
+    quick: bool = setting(False, "take no care")
+    inner: Inner = Inner()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"share": 0}, "share 0: out of range; use more than 0 and at most 1"),
+        ({"share": float("nan")}, "share nan: out of range"),
+        ({"level": 1.0}, "level 1.0: out of range; use more than 0 and less than 1"),
+        ({"count": 0}, "count 0: too small; use at least 1"),
+        ({"most": 10}, "most 10: too large; use at most 9"),
+        ({"limit": 0}, "limit 0: too small; use at least 1"),
+        ({"kind": "circl"}, "kind 'circl': did you mean 'circle'? use one of square, circle, line"),
+        ({"kinds": ("square", "line")}, "kinds 'line': use square or circle"),
+    ],
+)
+def test_what_a_field_does_not_allow_is_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Planted(**given)
+    assert message in str(refused.value)
+
+
+def test_ends_of_a_range_are_allowed() -> None:
+    assert Planted(share=1, count=1, most=9, limit=None).share == 1
+
+
+def test_study_files_read_what_a_field_says() -> None:
+    schema = TypeAdapter(Planted).json_schema()
+    share, limit = schema["properties"]["share"], schema["properties"]["limit"]
+    assert (share["description"], share["exclusiveMinimum"], share["maximum"]) == ("of the whole", 0, 1)
+    assert limit["examples"] == [10]
+    assert schema["additionalProperties"] is False
+
+
+def test_the_schema_describes_sections_in_a_line() -> None:
+    for section in study_schema()["$defs"].values():
+        assert section["description"]
+        assert "\n" not in section["description"]
+
+
+def call(command: Any, *words: str) -> None:
+    app = typer.Typer(add_completion=False)
+    app.command()(expand(command))
+    app(list(words), standalone_mode=False)
+
+
+def test_a_command_has_an_option_a_field() -> None:
+    made: list[Any] = []
+
+    def command(settings: Planted, path: Path, loud: bool = False) -> None:
+        made.extend([settings, path, loud])
+
+    shape = ("--share", "0.25", "--shape", "circle", "--shape", "square", "--quick")
+    call(command, "here", *shape, "--sizes", "2,3", "--sizes", "4", "--depth", "7", "--loud")
+    shapes = ("circle", "square")
+    wanted = Planted(share=0.25, kinds=shapes, sizes=(2, 3, 4), quick=True, inner=Inner(7))
+    assert made == [wanted, Path("here"), True]
+
+
+def test_what_is_not_given_is_the_default() -> None:
+    made: list[Any] = []
+
+    def command(settings: Planted, output: Analysis) -> None:
+        made.extend([settings, output])
+
+    call(command)
+    assert made == [Planted(), Analysis()]
+
+
+def test_an_empty_list_is_none_of_them() -> None:
+    made: list[Planted] = []
+
+    def command(settings: Planted) -> None:
+        made.append(settings)
+
+    call(command, "--sizes", "")
+    assert made[0].sizes == ()
+
+
+def test_options_refuse_what_settings_do() -> None:
+    def command(settings: Planted) -> None:
+        raise AssertionError("called")
+
+    with pytest.raises(ConfigError, match=r"share 2\.0: out of range"):
+        call(command, "--share", "2")
+    with pytest.raises(ConfigError, match=r"sizes '1,x': not a list of whole numbers"):
+        call(command, "--sizes", "1,x")
+
+
+def test_a_field_may_be_left_out() -> None:
+    made: list[Access] = []
+
+    def command(access: Annotated[Access, Leave("device")]) -> None:
+        made.append(access)
+
+    assert list(inspect.signature(expand(command)).parameters) == ["allow_pickle", "trust_remote_code"]
+    call(command, "--allow-pickle")
+    assert made == [Access(allow_pickle=True)]
