@@ -1,5 +1,7 @@
 # make demo, make test: everything on a fresh machine with Python 3.11, pip, make and gcc.
 PYTHON ?= python3.11
+# options of pytest: TESTS="-x -k report", or TESTS="-n 0" for one process instead of one a core
+TESTS ?=
 VENV ?= .venv
 BIN := $(VENV)/bin
 # torch first and pinned: any other specifier may pull gigabytes of CUDA libraries
@@ -24,7 +26,7 @@ demo: $(VENV)/core
 	$(BIN)/earwitness demo --out demo
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=8 $(TESTS)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

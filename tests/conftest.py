@@ -14,10 +14,22 @@ from threadpoolctl import threadpool_limits
 from window import CHROMIUM, FLAGS
 
 ROOT = Path(__file__).parent.parent
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+#: what takes longest starts first, so that all workers end at about the same time
+SLOW = ("test_survival", "test_ray", "test_report", "test_manipulation", "test_examples", "test_execution",
+        "test_sections", "test_docs", "test_composition", "test_fidelity", "test_cli", "test_manipulate")  # fmt: skip
+
+if WORKERS > 1:  # workers share the cores, and so do the processes they start; torch looks when it is imported
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))
 
 # how long an example takes says what else the machine does, not whether the code is right
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow files first; a file's own order stays."""
+    items.sort(key=lambda item: SLOW.index(item.path.stem) if item.path.stem in SLOW else len(SLOW))
 
 
 @pytest.fixture(scope="session", autouse=True)
