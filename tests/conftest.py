@@ -16,8 +16,8 @@ from window import CHROMIUM, FLAGS
 ROOT = Path(__file__).parent.parent
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 #: what takes longest starts first, so that all workers end at about the same time
-SLOW = ("test_survival", "test_ray", "test_report", "test_manipulation", "test_examples", "test_execution",
-        "test_sections", "test_docs", "test_composition", "test_fidelity", "test_cli", "test_manipulate")  # fmt: skip
+SLOW = ("test_search", "test_report", "test_sections", "test_survival", "test_evolution", "test_analyses", "test_study",
+        "test_ray", "test_nulls", "test_huggingface", "test_docs", "test_execution", "test_reopen")  # fmt: skip
 
 if WORKERS > 1:  # workers share the cores, and so do the processes they start; torch looks when it is imported
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))
