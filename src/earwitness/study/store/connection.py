@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 #: columns that hold row ids, by which frames are joined
-_IDS = ("clip", "model", "subset", "explanation")
+_IDS = ("clip", "model", "subset", "explanation", "parent")
 
 
 class _Rows:
@@ -102,8 +102,8 @@ class Connection:
         cursor = self._read(query, parameters)
         names = [column[0] for column in cursor.description]
         rows = cursor.fetchall()
-        # what is joined by has its type even where there is no row to tell it
-        ids = {name: pl.Int64 for name in names if name in _IDS and not rows}
+        # what is joined by has its type even where no row tells it
+        ids = {name: pl.Int64 for name in names if name in _IDS}
         return pl.DataFrame(rows, schema=names, schema_overrides=ids, orient="row", infer_schema_length=None)
 
     def _read(self, query: str, parameters: Sequence[Any] = ()) -> _Rows:
