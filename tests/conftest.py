@@ -16,8 +16,9 @@ from window import CHROMIUM, FLAGS
 ROOT = Path(__file__).parent.parent
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 #: what takes longest starts first, so that all workers end at about the same time
-SLOW = ("test_search", "test_report", "test_sections", "test_survival", "test_evolution", "test_analyses", "test_study",
-        "test_ray", "test_nulls", "test_huggingface", "test_docs", "test_execution", "test_reopen")  # fmt: skip
+SLOW = ("test_search", "test_report", "test_report_page", "test_sections", "test_survival", "test_evolution",
+        "test_analyses", "test_study", "test_ray", "test_nulls", "test_huggingface", "test_docs", "test_execution",
+        "test_reopen", "test_startup")  # fmt: skip
 
 if WORKERS > 1:  # workers share the cores, and so do the processes they start; torch looks when it is imported
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))
@@ -46,6 +47,14 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no {folder}: set EARWITNESS_SHARED to the folder with data, models and reference outputs")
     return folder
+
+
+@pytest.fixture(scope="session")
+def report_pages(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The planted study of the tests of the page: its store, its page, their folder. To be read only."""
+    from planted_report import write_pages  # what it imports takes longer than most tests
+
+    return write_pages(tmp_path_factory.mktemp("report"))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from earwitness import Classifier, Clip, ModelError, SearchSettings, as_classifi
 from earwitness.explanation import Subset
 from planted_files import LABELS, RATE, SAMPLES, Band, expected
 from planted_models import Band as CallableBand
-from test_huggingface import tiny
+from tiny_models import tiny
 
 transformers = pytest.importorskip("transformers")
 

@@ -16,7 +16,7 @@ import planted_files
 from earwitness import cli, read
 from earwitness.signal.masks import from_runs
 from earwitness.signal.spectrum import Spectrum
-from test_huggingface import tiny
+from tiny_models import tiny
 
 RATE = 16_000
 MODELS = Path(__file__).parent / "planted_models.py"

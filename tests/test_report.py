@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,10 @@ import numpy as np
 import polars as pl
 import pytest
 import soundfile
-import torch
 
 from earwitness.datasets.recording import Recording
 from earwitness.errors import ConfigError, LabelError, StoreError
 from earwitness.explanation import explain
-from earwitness.models import Classifier
-from earwitness.models.callables import CallableModel
 from earwitness.report import write_report
 from earwitness.report.chunks import to_json
 from earwitness.report.columns import FLOOR, FRAMES, ROWS, ClipSpectrum, Columns, lit_cells, spectrogram
@@ -35,82 +31,12 @@ from earwitness.signal.spectrum import Spectrum
 from earwitness.study.answers import load_answers
 from earwitness.study.store import Store
 from earwitness.transferability.definitions import agreement_table, transfer_table
-from window import Window
-
-RATE, SAMPLES = 8000, 2000  # bins 4 Hz apart
-LABELS = ('low & "slow"', "</script><script>alert(2)</script>")
-HOSTILE = '"><script>alert(1)<!--.wav'
-FAILED = "<img src=x onerror=alert(3)>.wav"
-Pages = tuple[Path, Path, Path]  # store, page, folder of recordings
+from planted_report import FAILED, HOSTILE, LABELS, RATE, SAMPLES, Pages, all_sounds, fill, make_clip, piece, planted
 
 
-class Planted:
-    """Says its first label where bin ``bin`` is loud enough, its second where it is not."""
-
-    labels, sample_rate = LABELS, RATE
-
-    def __init__(self, planted: int) -> None:
-        self.planted = planted
-
-    def __call__(self, waves: torch.Tensor) -> torch.Tensor:
-        height = torch.fft.rfft(waves, dim=1).abs()[:, self.planted] / SAMPLES
-        return torch.stack([height * 20, torch.ones_like(height)], dim=1)
-
-
-def planted(number: int) -> Classifier:
-    call = Planted(number)
-    return Classifier(CallableModel(call, LABELS, RATE, spec=f"python:planted:<b>{number}", fingerprint=str(number)))
-
-
-def make_clip(path: Path, loud: tuple[int, ...], seed: int) -> None:
-    times = np.arange(SAMPLES) / SAMPLES
-    noise = 0.003 * np.random.default_rng(seed).standard_normal(SAMPLES)
-    tones = sum(0.3 * np.sin(2 * np.pi * bin_number * times) for bin_number in loud)
-    soundfile.write(path, (noise + tones).astype(np.float32), RATE, subtype="FLOAT")
-
-
-def fill(store: Store, folder: Path, settings: SearchSettings) -> None:
-    """A study as the runner makes it: two models, three clips, one failure."""
-    classifiers = [planted(110), planted(300)]
-    key = store.add_settings(settings, LABELS)
-    store.set_meta(settings=key, name="Planted <tones>")
-    models = [store.add_model(classifier.model) for classifier in classifiers]
-    store.set_plan(key, models, [])
-    rows: list[int] = []
-    for seed, (name, loud) in enumerate([("both.wav", (110, 300)), (HOSTILE, (110,)), ("neither.wav", ())]):
-        make_clip(folder / name, loud, seed)
-        clip = audio.read(folder / name)
-        row = store.add_clip(clip, Recording(folder / name, label=LABELS[1]))
-        for classifier, model in zip(classifiers, models, strict=True):
-            store.add_explanation(row, model, key, explain(clip, classifier, settings))
-        spectrum = Spectrum(clip, settings.variables)
-        for classifier, model in zip(classifiers, models, strict=True):
-            _, subsets = store.unanswered(row, model, key)
-            masks = np.stack([np.ones(spectrum.size, dtype=bool), *(store.mask(subset) for subset, _ in subsets)])
-            answers = classifier.log_probabilities(spectrum.invert(masks)).numpy()
-            judged = {subset: answer for (subset, _), answer in zip(subsets, answers[1:], strict=True)}
-            store.add_answers(row, model, key, answers[0], judged)
-        rows.append(row)
-    store.set_plan(key, models, rows)
-    store.add_failure(key, "read", FAILED, "", "truncated <b>badly</b>")
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Pages:
-    folder = tmp_path_factory.mktemp("study")
-    with Store(folder / "study.db", write=True) as store:
-        fill(store, folder, SearchSettings(budget=400))
-        page = write_report(store, folder / "report")
-    return folder / "study.db", page, folder
-
-
-def piece(page: Path, name: str) -> Any:
-    """A piece of the page's data, as the page reads it."""
-    text = (page.parent / "data" / f"{name}.js").read_text(encoding="ascii")
-    call = re.fullmatch(r'earwitness\.receive\("([a-z0-9_-]+)",(.*)\);\n', text, re.DOTALL)
-    assert call is not None
-    assert call[1] == name
-    return json.loads(call[2])
+@pytest.fixture
+def study(report_pages: Pages) -> Pages:
+    return report_pages
 
 
 # --- data -----------------------------------------------------------------------------------------------------
@@ -185,11 +111,6 @@ def test_planted_bin_is_the_only_one_lit(study: Pages) -> None:
 
 
 # --- sounds ---------------------------------------------------------------------------------------------------
-
-
-def all_sounds(study: Pages) -> list[dict[str, Any]]:
-    pages = sorted((study[1].parent / "data").glob("clip-*.js"))
-    return [sound for path in pages for sound in piece(study[1], path.stem)["sounds"].values()]
 
 
 def test_every_sound_is_there_and_whole(study: Pages) -> None:
@@ -455,170 +376,3 @@ def test_colours_are_legible(study: Pages) -> None:
             assert _contrast(step[mode], step[2 + mode]) >= 4.5, step
         shades = [_luminance(step[mode]) for name, *step in steps if name.startswith("q")]
         assert shades == sorted(shades, reverse=mode == 0)
-
-
-# --- in a browser ---------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def window(study: Pages, browser: Any) -> Iterator[Window]:
-    opened = Window(browser, study[1])
-    yield opened
-    opened.close()
-
-
-def test_matrix_shows_the_table_and_its_clips(study: Pages, window: Window) -> None:
-    with Store(study[0]) as store:
-        data, answers = load_study(store, 0.5), load_answers(store)
-    page = window.go("#/transfer")
-    for kind in ("sufficient", "complete", "one_complete"):
-        page.select_option("#kind", kind)
-        table = transfer_table(answers, kind).sort("source", "judge")
-        title = kind.replace("_", "-").capitalize()
-        window.until(f"document.querySelector('caption strong').textContent === '{title}'")
-        shown = page.eval_on_selector_all("[data-cell]", "cells => cells.map(cell => Number(cell.dataset.value))")
-        assert shown == table["alpha"].to_list()
-    judged = answers.judgements.filter((pl.col("kind") == "one_complete") & (pl.col("source").str.ends_with("110")))
-    judged = judged.filter(pl.col("judge").str.ends_with("300"))
-    page.click('[data-cell="0-1"]')
-    page.wait_for_selector("#behind-table")
-    listed = "rows => rows.map(row => Number(row.dataset.clip))"
-    assert sorted(page.eval_on_selector_all("#behind-table tbody tr", listed)) == sorted(judged["clip"].to_list())
-    page.click("text=/^Accepted/")
-    accepted = judged.filter(pl.col("accepted"))["clip"].to_list()
-    assert 0 < len(accepted) < len(judged)
-    window.until(f"document.querySelectorAll('#behind-table tbody tr').length === {len(accepted)}")
-    assert sorted(page.eval_on_selector_all("#behind-table tbody tr", listed)) == sorted(accepted)
-    # the address leads back to the same list
-    address = page.evaluate("location.hash")
-    page = window.go(address)
-    assert sorted(page.eval_on_selector_all("#behind-table tbody tr", listed)) == sorted(accepted)
-    page.click("#behind-table tbody a")
-    page.wait_for_selector(".transport")
-    assert page.evaluate("location.hash").startswith("#/clip/")
-    assert data.labels == LABELS
-
-
-def test_epsilon_class_and_difference(study: Pages, window: Window) -> None:
-    with Store(study[0]) as store:
-        answers = load_answers(store)
-    page = window.go("#/transfer?kind=sufficient&measure=joint&eps=0.9")
-
-    def shown() -> list[float]:
-        found = page.eval_on_selector_all("[data-cell]", "cells => cells.map(cell => Number(cell.dataset.value))")
-        return [float(value) for value in found]
-
-    assert shown() == transfer_table(answers, "sufficient", 0.9).sort("source", "judge")["joint"].to_list()
-    page.evaluate("const e = document.getElementById('epsilon'); e.value = 0.2; e.dispatchEvent(new Event('input'))")
-    window.until("location.hash.includes('eps=0.2')")
-    page.wait_for_timeout(50)
-    assert shown() == transfer_table(answers, "sufficient", 0.2).sort("source", "judge")["joint"].to_list()
-    page = window.go("#/transfer?kind=sufficient&minus=complete")
-    difference = np.subtract(*(
-        transfer_table(answers, kind).sort("source", "judge")["alpha"].to_numpy() for kind in ("sufficient", "complete")
-    ))  # fmt: skip
-    assert shown() == pytest.approx(difference.tolist())
-    page = window.go("#/transfer")
-    page.select_option("#class", "0")
-    window.until("location.hash.includes('class=')")
-    page.wait_for_timeout(50)
-    of_class = answers.judgements.filter((pl.col("kind") == "sufficient") & (pl.col("label") == LABELS[0]))
-    expected = of_class.group_by("source", "judge").agg(pl.col("accepted").mean()).sort("source", "judge")
-    assert shown() == expected["accepted"].to_list()
-
-
-def test_players_switch_without_losing_the_position(study: Pages, window: Window) -> None:
-    page = window.go("#/clip/1")
-    page.evaluate("const at = document.querySelector('.transport [type=range]'); at.value = 0.15;"
-                  "at.dispatchEvent(new Event('input'))")  # fmt: skip
-    page.click("#play")
-    window.until("document.querySelector('audio').readyState >= 2")
-    page.evaluate("document.querySelector('audio').pause(); document.querySelector('audio').currentTime = 0.2")
-    page.keyboard.press("5")
-    window.until("document.querySelectorAll('audio').length === 2")
-    window.until("document.querySelectorAll('audio')[1].readyState >= 2")
-    second = "document.querySelectorAll('audio')[1]"
-    assert page.evaluate(f"{second}.currentTime") == pytest.approx(0.2, abs=1e-3)
-    assert page.evaluate(f"{second}.error") is None
-    source = page.evaluate(f"{second}.getAttribute('src')")
-    sound = next(sound for sound in piece(study[1], "clip-1")["sounds"].values() if sound["source"] == source)
-    assert page.evaluate(f"{second}.volume") == pytest.approx(sound["level"], abs=1e-6)
-    page.check("#equal")
-    assert page.evaluate(f"{second}.volume") == pytest.approx(sound["equal"], abs=1e-6)
-    page.click("#play")
-    window.until(f"{second}.ended || {second}.currentTime < 0.1")  # it played to its end and went back
-
-
-def test_every_sound_plays(study: Pages, window: Window) -> None:
-    page = window.go("#/clips")
-    sources = sorted({sound["source"] for sound in all_sounds(study)})
-    ready = page.evaluate("""async (sources) => Promise.all(sources.map((source) => new Promise((done) => {
-        const audio = new Audio(source);
-        audio.oncanplaythrough = () => done(audio.duration);
-        audio.onerror = () => done(source + ": " + audio.error.message);
-    })))""", sources)  # fmt: skip
-    assert ready == [pytest.approx(SAMPLES / RATE)] * len(sources)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_accessible_and_narrow(study: Pages, browser: Any, scheme: str) -> None:
-    opened = Window(browser, study[1], color_scheme=scheme, viewport={"width": 390, "height": 800})
-    views = ["", "transfer?cell=0-1", "clips", "clip/1", "clip/2?model=B&signal=complete", "failures", "reading"]
-    for view in ("#/" + view for view in views):
-        page = opened.go(view)
-        assert opened.faults() == [], view
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, view
-    opened.close()
-
-
-def test_hostile_text_stays_text(study: Pages, window: Window) -> None:
-    page = window.go("#/clips")
-    assert HOSTILE in page.eval_on_selector_all("#clip-table a", "links => links.map(link => link.textContent)")
-    page.click("#clip-table tbody tr:nth-child(1) a")
-    page.wait_for_selector("h1.clip-name")
-    assert page.text_content("h1.clip-name") == HOSTILE
-    assert page.locator("main script, main img, main b, [onerror]").count() == 0
-    page = window.go("#/failures")
-    assert FAILED in page.text_content("main")
-    assert page.locator("main img, main b").count() == 0
-    page = window.go("#/")
-    assert page.text_content("h1") == "Planted <tones>"
-
-
-def test_keys_and_links(study: Pages, window: Window) -> None:
-    page = window.go("#/clip/1?model=B&signal=complete")
-    assert page.locator(".models [aria-pressed=true]").text_content().startswith("B")
-    assert page.evaluate("document.querySelector('.signals input:checked').dataset.kind") == "complete"
-    page.keyboard.press("1")
-    assert page.evaluate("document.querySelector('.signals input:checked').dataset.kind") == "original"
-    name = page.text_content("h1")
-    page.keyboard.press("j" if page.locator("[data-key=j][href]").count() else "k")
-    window.until(f"document.querySelector('h1').textContent !== {json.dumps(name)}")
-    assert "model=B" in page.evaluate("location.hash")
-    page = window.go("#/clip/4711")
-    assert page.text_content("h1") == "No such clip"
-
-
-def test_clip_without_pictures_says_how_to_make_them(study: Pages, browser: Any, tmp_path: Path) -> None:
-    with Store(study[0]) as store:
-        written = write_report(store, tmp_path, full=0)
-    opened = Window(browser, written)
-    page = opened.go("#/clip/2")
-    assert page.text_content("pre code").endswith("--clips 0 --clip 2")
-    assert page.locator(".verdict-table tbody tr").count() >= 4
-    assert page.locator("audio, canvas").count() == 0
-    opened.close()
-
-
-def test_single_file_stands_alone(study: Pages, browser: Any, tmp_path: Path) -> None:
-    with Store(study[0]) as store:
-        written = write_report(store, tmp_path / "one.html", single_file=True)
-    assert [path.name for path in tmp_path.iterdir()] == ["one.html"]
-    opened = Window(browser, written)
-    page = opened.go("#/clip/1")
-    page.click("#play")
-    opened.until("document.querySelector('audio').readyState >= 2")
-    assert page.locator("canvas").count() == 1
-    page = opened.go("#/transfer?cell=0-1")
-    assert page.locator("#behind-table tbody tr").count() > 0
-    opened.close()

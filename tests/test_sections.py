@@ -128,6 +128,26 @@ def test_every_block_is_drawn_and_accessible(planted: Path, browser: Any, tmp_pa
     opened.close()
 
 
+def play_all(opened: Window, page: Any, written: set[str], seconds: float) -> int:
+    """Play every sound of every model to its end; how many there are. What has no file is silence and says so."""
+    audio, at = "document.querySelectorAll('audio')", 0
+    for tab in page.locator("main .models button").all():
+        tab.click()
+        for choice in page.locator(".sound input").all():
+            choice.check()
+            if choice.get_attribute("value") not in written:
+                assert page.locator("#play").is_disabled()
+                assert "silence: nothing to play" in page.text_content(".transport")
+                continue
+            page.click("#play")
+            opened.until(f"{audio}.length > {at} && {audio}[{at}].currentTime > 0")
+            assert page.evaluate(f"{audio}[{at}].error") is None
+            assert page.evaluate(f"{audio}[{at}].duration") == pytest.approx(seconds)
+            opened.until(f"{audio}[{at}].paused")  # it has played to its end
+            at += 1
+    return at
+
+
 def test_composites_play(planted: Path, browser: Any, tmp_path: Path) -> None:
     """Every composite that is not silence has a sound, which is the composite, as long and of a common loudness."""
     with Store(planted) as store:
@@ -152,24 +172,7 @@ def test_composites_play(planted: Path, browser: Any, tmp_path: Path) -> None:
     page = opened.go("#/section/composition")
     assert page.locator(".transport").count() == 1
     assert all(spec not in page.text_content("main") for spec in study.models["spec"])  # models go by their names here
-    audio, at = "document.querySelectorAll('audio')", 0
-    for tab in page.locator("main .models button").all():
-        tab.click()
-        for choice in page.locator(".sound input").all():
-            choice.check()
-            if choice.get_attribute("value") not in written:
-                assert page.locator("#play").is_disabled()
-                assert "silence: nothing to play" in page.text_content(".transport")
-                continue
-            page.click("#play")
-            opened.until(f"{audio}.length > {at} && {audio}[{at}].currentTime > 0")
-            assert page.evaluate(f"{audio}[{at}].error") is None
-            assert page.evaluate(f"{audio}[{at}].duration") == pytest.approx(
-                len(composites[0].signal) / study.sample_rate
-            )
-            opened.until(f"{audio}[{at}].paused")  # it has played to its end
-            at += 1
-    assert at == len(loud)
+    assert play_all(opened, page, set(written), len(composites[0].signal) / study.sample_rate) == len(loud)
     page.check("#equal")
     assert "LUFS" in page.text_content(".transport")
     page.locator("h1").click()

@@ -7,6 +7,7 @@ import os
 import re
 import sqlite3
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +85,8 @@ def test_killed_at_20_random_moments_it_ends_as_if_it_never_had_been(tmp_path: P
         process.start()
         theirs.close()
         doomed = kills < KILLS
-        if doomed:  # some units further on, and then at any moment of the next one
-            for _ in range(rng.integers(0, 4)):
-                if not ours.poll(60) or not receive(ours):
-                    break
-            process.join(rng.uniform(0, 0.05))
-            process.kill()
+        if doomed:
+            kill_soon(process, ours, rng)
         process.join()
         said = to_do(log.read_text()[read:]) if log.exists() else {}
         # what a run sets out to do is what the store did not hold: nothing committed is done again
@@ -107,6 +104,15 @@ def test_killed_at_20_random_moments_it_ends_as_if_it_never_had_been(tmp_path: P
             kills += 1
         process.close()
     assert kills == KILLS
+
+
+def kill_soon(process: BaseProcess, said: Connection, rng: np.random.Generator) -> None:
+    """Kill a process some units further on, at any moment of the next one."""
+    for _ in range(rng.integers(0, 4)):
+        if not said.poll(60) or not receive(said):
+            break
+    process.join(rng.uniform(0, 0.05))
+    process.kill()
 
 
 def receive(connection: Connection) -> bool:
