@@ -102,9 +102,9 @@ class Connection:
         cursor = self._read(query, parameters)
         names = [column[0] for column in cursor.description]
         rows = cursor.fetchall()
+        frame = pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
         # what is joined by has its type even where no row tells it
-        ids = {name: pl.Int64 for name in names if name in _IDS}
-        return pl.DataFrame(rows, schema=names, schema_overrides=ids, orient="row", infer_schema_length=None)
+        return frame.with_columns(pl.col(n).cast(pl.Int64) for n in names if n in _IDS and frame.schema[n] == pl.Null)
 
     def _read(self, query: str, parameters: Sequence[Any] = ()) -> _Rows:
         with self._reading():
