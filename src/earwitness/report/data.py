@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..models import fold
 from ..search.settings import SearchSettings
+from ..signal.domains import Domain
 from ..study.store import Store, unpack_all
 from ..transferability.answers import short_names
 from ..transferability.definitions import check_epsilon, check_labels, entropy_bits
@@ -162,8 +163,7 @@ class StudyData:
     @property
     def unit(self) -> str:
         """What one variable of the search is called."""
-        kind = self.settings.variables.kind
-        return {"rfft": "bin", "stft": "cell"}.get(kind, "band")
+        return unit_of(self.settings.variables)
 
     @property
     def alone(self) -> bool:
@@ -340,6 +340,11 @@ def letter(index: int) -> str:
     """
     before, last = divmod(index, 26)
     return (letter(before - 1) if before else "") + chr(ord("A") + last)
+
+
+def unit_of(domain: Domain) -> str:
+    """What one variable of a domain is called."""
+    return {"rfft": "bin", "stft": "cell"}.get(domain.kind, "band")
 
 
 def certificate_words(kind: str, groups: int, size: int, unit: str, why: str = "") -> str:

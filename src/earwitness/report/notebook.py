@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..explanation import Explanation, Subset
-from .data import certificate_words
+from .data import certificate_words, unit_of
 from .plots.clip import plot_spectrum, spectrum_data
 from .plots.style import paper_style
 from .sounds import Inline, Sound, make_sound
@@ -43,7 +43,7 @@ def explanation_html(explanation: Explanation) -> str:
 
 def _rows(explanation: Explanation) -> list[Row]:
     rows = []
-    unit = {"rfft": "bin", "stft": "cell"}.get(explanation.spectrum.domain.kind, "band")
+    unit = unit_of(explanation.spectrum.domain)
     for kind, draw, part in explanation.parts():
         name = kind.replace("_", "-") + (f" {draw + 1}" if draw else "")
         if not isinstance(part, Subset):

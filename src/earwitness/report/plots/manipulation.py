@@ -6,10 +6,12 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-#: colours and marks of numbers of variables (Okabe & Ito)
-STYLES = (("#0072b2", "o"), ("#d55e00", "s"), ("#009e73", "^"), ("#cc79a7", "d"), ("#000000", "v"))
+from .style import CYCLE, paper_style
+
+MARKS = "os^dv"
 
 
+@paper_style()
 def plot_robustness(table: pl.DataFrame) -> Figure:
     """Share of clips that flip against the bound on the signal-to-noise ratio: a panel a model, a line a number of
     variables that may change, with 95 % intervals.
@@ -31,19 +33,17 @@ def plot_robustness(table: pl.DataFrame) -> Figure:
         for number, count in enumerate(counts):
             part = table.filter((pl.col("model") == model) & (pl.col("k") == count)).sort("decibels")
             rate, low, high = (part[name].to_numpy() for name in ("rate", "low", "high"))
-            colour, mark = STYLES[number % len(STYLES)]
+            colour, mark = CYCLE[number % len(CYCLE)], MARKS[number % len(MARKS)]
             panel.errorbar(
                 part["decibels"].to_numpy() + 0.4 * (number - (len(counts) - 1) / 2), rate,
                 yerr=np.maximum([rate - low, high - rate], 0), color=colour, marker=mark, markersize=4, linewidth=1,
                 elinewidth=0.7, capsize=2, label=f"k = {count}",
             )  # fmt: skip
         clips = table.filter(pl.col("model") == model)["clips"][0]
-        panel.set_title(f"{model.replace(chr(92), '/').split('/')[-1]} ({clips} clips)", fontsize=8, loc="left")
-        panel.set_xlabel("SNR at least, dB", fontsize=8)
+        panel.set_title(f"{model.replace(chr(92), '/').split('/')[-1]} ({clips} clips)", loc="left")
+        panel.set_xlabel("SNR at least, dB")
         panel.set_ylim(-0.03, 1.03)
-        panel.tick_params(labelsize=7)
-        panel.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("share of clips flipped", fontsize=8)
+    axes[0].set_ylabel("share of clips flipped")
     if counts:
-        axes[0].legend(fontsize=7, frameon=False)
+        axes[0].legend()
     return figure

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import matplotlib
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...errors import ConfigError
+from .style import CYCLE, paper_style
 
-#: colours that colour-blind people can tell apart (Okabe & Ito)
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 FLOOR = -90.0  #: dB; what is lower is drawn there
 
 
+@paper_style()
 def plot_densities(densities: pl.DataFrame, kinds: Sequence[str]) -> Figure:
     """Power spectral density by class: a row a model, a column a kind, a line a class.
 
@@ -46,13 +43,14 @@ def plot_densities(densities: pl.DataFrame, kinds: Sequence[str]) -> Figure:
                 panel.plot(line["hertz"] / 1000, level, color=colour, linewidth=0.9, label=name)
             _finish(panel, row, column, _short(model), kind, "dB of the power")
             if panel.get_legend_handles_labels()[0]:
-                panel.legend(fontsize=6, frameon=False, loc="upper right")
+                panel.legend(fontsize=6, loc="upper right")
             panel.set_ylim(FLOOR, 0)
     for panel in axes[-1]:
-        panel.set_xlabel("kHz", fontsize=8)
+        panel.set_xlabel("kHz")
     return figure
 
 
+@paper_style()
 def plot_entropies(measures: pl.DataFrame, kinds: Sequence[str], measure: str = "entropy") -> Figure:
     """A measure of single signals by class, a box and a dot each: a row a model, a column a kind.
 
@@ -85,6 +83,7 @@ def plot_entropies(measures: pl.DataFrame, kinds: Sequence[str], measure: str = 
     return figure
 
 
+@paper_style()
 def plot_flips(flips: pl.DataFrame) -> Figure:
     """Share of clips that a composite turns, over its level: a row a source, a column a judge, a line a label and way.
 
@@ -108,35 +107,16 @@ def plot_flips(flips: pl.DataFrame) -> Figure:
                     (pl.col("source") == source) & (pl.col("judge") == judge) & (pl.col("label") == label)
                     & (pl.col("way") == way)
                 ).group_by("level").agg(pl.col("flips").sum(), pl.col("clips").sum()).sort("level")  # fmt: skip
-                colour = COLOURS[labels.index(label) % len(COLOURS)]
+                colour = CYCLE[labels.index(label) % len(CYCLE)]
                 rate = part["flips"] / part["clips"]
                 panel.plot(part["level"], rate, styles[way], color=colour, linewidth=1, label=f"{label}, {way}")
             _finish(panel, row, column, f"of {_short(source)}", f"judged by {_short(judge)}", "share turned")
             panel.set_ylim(-0.03, 1.03)
     for panel in axes[-1]:
-        panel.set_xlabel("dB relative to the clip", fontsize=8)
+        panel.set_xlabel("dB relative to the clip")
     if lines:
-        axes[0][0].legend(fontsize=6, frameon=False, loc="upper left")
+        axes[0][0].legend(fontsize=6, loc="upper left")
     return figure
-
-
-def save(figure: Figure, folder: str | Path, name: str) -> list[Path]:
-    """Write a figure as SVG and PNG.
-
-    Raises
-    ------
-    ConfigError
-        The folder cannot be written.
-    """
-    paths = [Path(folder) / f"{name}.{kind}" for kind in ("svg", "png")]
-    try:
-        # no date and no random ids in the file: the same data make the same file
-        with matplotlib.rc_context({"svg.hashsalt": "earwitness"}):
-            for path in paths:
-                figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
-    except OSError as error:
-        raise ConfigError(f"{folder}: cannot be written ({error}); choose another --out") from error
-    return paths
 
 
 def _grid(rows: int, columns: int) -> tuple[Figure, list[list[Axes]]]:
@@ -146,11 +126,10 @@ def _grid(rows: int, columns: int) -> tuple[Figure, list[list[Axes]]]:
 
 
 def _finish(panel: Axes, row: int, column: int, model: str, kind: str, unit: str) -> None:
-    panel.tick_params(labelsize=7)
     if row == 0:
-        panel.set_title(kind, fontsize=8)
+        panel.set_title(kind)
     if column == 0:
-        panel.set_ylabel(f"{model}\n{unit}", fontsize=8)
+        panel.set_ylabel(f"{model}\n{unit}")
 
 
 def _short(spec: str) -> str:
@@ -159,4 +138,4 @@ def _short(spec: str) -> str:
 
 
 def _cycle(count: int) -> list[str]:
-    return [COLOURS[i % len(COLOURS)] for i in range(count)]
+    return [CYCLE[i % len(CYCLE)] for i in range(count)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,28 +31,35 @@ _STYLE: Any = {
 }  # fmt: skip
 
 
-def paper_style() -> AbstractContextManager[None]:
-    """The style as a context, for figures of one's own beside these.
+@contextmanager
+def paper_style() -> Iterator[None]:
+    """The style as a context or a decorator, for figures of one's own beside these.
 
     Examples
     --------
     >>> with paper_style():
     ...     axes = Figure().subplots()
     """
-    style: AbstractContextManager[None] = mpl.rc_context(_STYLE)
-    return style
+    with mpl.rc_context(_STYLE):
+        yield
 
 
-def save_axes(axes: Axes, folder: Path, name: str) -> list[Path]:
-    """Write the figure of some axes as SVG and PNG.
+def save_axes(axes: Axes, folder: str | Path, name: str) -> list[Path]:
+    """Write the figure of some axes: see :func:`save_figure`."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return save_figure(figure, folder, name)
+
+
+def save_figure(figure: Figure, folder: str | Path, name: str) -> list[Path]:
+    """Write a figure as SVG and PNG.
 
     Raises
     ------
     ConfigError
         The folder cannot be written.
     """
-    figure, paths = axes.get_figure(root=True), [folder / f"{name}.{kind}" for kind in ("svg", "png")]
-    assert figure is not None
+    paths = [Path(folder) / f"{name}.{kind}" for kind in ("svg", "png")]
     try:
         with paper_style():
             for path in paths:
