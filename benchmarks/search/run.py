@@ -19,6 +19,7 @@ from . import ablation, comparison, overhead, own, planted
 from .bench import DELTAS, MODELS, Settings, Store, Subjects, Task
 from .peers import PeerError
 from .tables import write_page
+from .worth import write_ablation
 
 RESULTS = Path(__file__).with_name("results")
 PARTS: dict[str, Callable[[Settings, Subjects, Store], Iterator[Task]]] = {
@@ -43,8 +44,9 @@ def main() -> None:
         for task in PARTS[part](settings, subjects, store):
             _run(part, task, store)
     folder = options.results
-    page = Path(__file__).parents[2] / "docs" / "benchmarks.md" if folder == RESULTS else folder / "benchmarks.md"
-    print(write_page(store, page, options.clips))
+    pages = Path(__file__).parents[2] / "docs" if folder == RESULTS else folder
+    print(write_page(store, pages / "benchmarks.md", options.clips))
+    write_ablation(store, pages / "search-ablation.md")
 
 
 def _run(part: str, task: Task, store: Store) -> None:
