@@ -101,7 +101,7 @@ def draw_singles(axes: Axes, heard: Heard, spectrum: Spectrum) -> None:
 
 
 def draw_rounds(axes: Axes, rounds: list[Round]) -> None:
-    """Rounds: all that was drawn, what was foretold of those that were asked, and what they were answered."""
+    """Rounds: what was foretold of all that was drawn and of those that were asked, and what they were answered."""
     for number, one in enumerate(rounds):
         inside = number + np.linspace(-0.38, 0.38, one.mean.size)
         axes.scatter(inside, one.mean, s=1, color="#c4cbc7", zorder=1, label="foretold of all drawn" * (number == 0))
@@ -114,7 +114,7 @@ def draw_rounds(axes: Axes, rounds: list[Round]) -> None:
             axes.scatter(place, one.answers, s=7, color=CYCLE[0], zorder=3, label="answered" * (number == 0))
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set(xlabel="round", ylabel="nats from just sufficient", xlim=(-0.6, len(rounds) - 0.4))
-    axes.set_title("2  climbing and thinning, round by round", loc="left")
+    axes.set_title("2  candidates, round by round", loc="left")
     axes.legend(loc="lower right")
 
 
