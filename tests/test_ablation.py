@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks.search import ablation, worth
+from benchmarks.search import ablation, heldout, worth
 from benchmarks.search.bench import Store, Task
 from benchmarks.search.variants import COMPLETE, CONSTANTS, MAP, STAGES, SUFFICIENT, Variant, list_variants
 from numpy.typing import NDArray
@@ -91,6 +91,21 @@ def test_the_page_gives_ratios_of_the_same_pairs(tmp_path: Path) -> None:
     assert "| climbs add no runs of neighbours | sufficient | 900 | 1.00 (1.00–1.00) |" in page
     assert page.count("| flat |") == 1
     assert all(f"| `{constant.place}` |" in page for constant in CONSTANTS)
+
+
+def test_the_page_sets_other_clips_beside_the_same(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for part, bins in (("ablation", 8), ("heldout", 2)):
+        for name, found in (("", 2), ("no climbing", bins)):
+            rows = [["a", found, 100, "one_minimal"]] * 3
+            store.put(part, Task(f"{SUFFICIENT}/900/{name}", "code", dict), {"rows": rows})
+    worth.write_ablation(store, tmp_path / "page.md")
+    page = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert "| no climbing | 4.00 (4.00–4.00) | 1.00 (1.00–1.00) | 1.00 (1.00–1.00) | 1.00 (1.00–1.00) |" in page
+
+
+def test_what_is_tried_on_other_clips_is_in_the_ablation() -> None:
+    assert set(heldout.NAMES) <= {variant.name for variant in list_variants(SUFFICIENT)}
 
 
 def test_the_page_gives_differences_of_the_map(tmp_path: Path) -> None:

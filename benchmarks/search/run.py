@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from . import ablation, comparison, overhead, own, planted
+from . import ablation, comparison, heldout, overhead, own, planted
 from .bench import DELTAS, MODELS, Settings, Store, Subjects, Task
 from .peers import PeerError
 from .tables import write_page
@@ -31,6 +31,7 @@ PARTS: dict[str, Callable[[Settings, Subjects, Store], Iterator[Task]]] = {
     "planted": planted.list_planted,
     "overhead": overhead.list_overhead,
     "ablation": ablation.list_ablation,
+    "heldout": heldout.list_heldout,
 }
 
 

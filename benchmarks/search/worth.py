@@ -15,6 +15,7 @@ from earwitness.search.attribution import Survey
 
 from .ablation import BUDGETS, CLIPS, DELTA, list_surveys
 from .bench import Cell, Store
+from .heldout import NAMES
 from .tables import Row, make_table
 from .variants import COMPLETE, CONSTANTS, MAP, STAGES, SUFFICIENT, Constant, show
 
@@ -108,7 +109,8 @@ def write_ablation(store: Store, path: Path) -> None:
     cells = store.cells("ablation")
     if not cells:
         return
-    sections = [_head(cells), NOTE, _stages(cells), _constants(cells), _surveys(cells)]
+    others = store.cells("heldout")
+    sections = [_head(cells), NOTE, _heldout(cells, others), _stages(cells), _constants(cells), _surveys(cells)]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     temporary.write_text("\n\n".join(section for section in sections if section) + "\n", encoding="utf-8")
@@ -141,6 +143,23 @@ def _head(cells: dict[str, Cell]) -> str:
         "`benchmarks/search/README.md`); do not edit. [The search, explained](search.md) says what the stages are.\n\n"
         f"Digit models and the first clips, at equal distances, of the [benchmarks](benchmarks.md); δ = {DELTA}. The "
         "search as it is, in medians:\n\n" + make_table(("sets", "budget", "clips", "pairs", "bins", "questions"), rows)
+    )
+
+
+def _heldout(cells: dict[str, Cell], others: dict[str, Cell]) -> str:
+    budget = BUDGETS[SUFFICIENT][0]
+    rows: list[Row] = [
+        [name, str(here.bins), str(there.bins), str(here.questions), str(there.questions)]
+        for name in NAMES
+        if name and (here := effect(cells, SUFFICIENT, budget, name))
+        if (there := effect(others, SUFFICIENT, budget, name))
+    ]
+    head = ("change", "bins", "bins, other clips", "questions", "questions, other clips")
+    return (
+        "## On other clips\n\nThe same for as many clips that are not among the benchmark's (`--only heldout`): what "
+        "falls towards 1 there was the tuning's.\n\n" + make_table(head, rows)
+        if rows
+        else ""
     )
 
 
