@@ -39,7 +39,7 @@ change costs. `moved`: pairs on which bins or questions differ at all. `certifie
 now. `flat`: both means between 0.95 and 1.05, both intervals with 1 in them. Many rows are read at once: of intervals
 of chance alone about one in twenty leaves 1 out; and as all models hear the same few clips, pairs are not wholly
 independent and the intervals somewhat too narrow. `no thinning` bears on what a climb has found: the prefix that a
-complete set starts from is thinned all the same. The settings were once tuned on clips that include these, so the
+complete set starts from is thinned all the same. The settings were once tuned on clips that overlap with these, so the
 search as it is has an advantage over its neighbours, and what looks a little worse may be as good elsewhere."""
 
 
@@ -156,8 +156,9 @@ def _heldout(cells: dict[str, Cell], others: dict[str, Cell]) -> str:
     ]
     head = ("change", "bins", "bins, other clips", "questions", "questions, other clips")
     return (
-        "## On other clips\n\nThe same for as many clips that are not among the benchmark's (`--only heldout`): what "
-        "falls towards 1 there was the tuning's.\n\n" + make_table(head, rows)
+        "## On other clips\n\nThe same for as many clips that are not among the benchmark's (`--only heldout`), of "
+        "stages and constants that seemed to cost most: what falls towards 1 there came of the clips, by tuning or by "
+        "chance.\n\n" + make_table(head, rows)
         if rows
         else ""
     )
