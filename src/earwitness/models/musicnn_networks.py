@@ -264,18 +264,7 @@ class Vgg(nn.Module):
         self.output = nn.Linear(256, labels).requires_grad_(False)
 
     def forward(self, mels: Tensor) -> Tensor:
-        """Tag windows.
-
-        Parameters
-        ----------
-        mels : Tensor, float32 [B, 187, 96]
-            What :class:`LogMel` gives.
-
-        Returns
-        -------
-        Tensor, float32 [B, K]
-            Logits, before the sigmoid.
-        """
+        """Tag windows: float32 [B, 187, 96] → logits, float32 [B, K], as :meth:`Musicnn.forward`."""
         image = self.input(mels).unsqueeze(1).contiguous(memory_format=torch.channels_last)
         # the first pool is 4 × 1 with stride 2 × 2: of the mels it only keeps every other, so the
         # convolution's own stride leaves the others out

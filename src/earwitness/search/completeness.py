@@ -33,14 +33,10 @@ def complete(
 
     Parameters
     ----------
-    energy : float64 [size]
-        Share of the clip's energy in each variable.
-    target : Target
+    energy, target, budget, seed
+        As of :func:`earwitness.search.sufficiency.sufficient`.
     start : bool [size], optional
         A sufficient set to grow from.
-    budget : int
-        Questions there are, to be shared out between the stages.
-    seed : int
 
     Returns
     -------

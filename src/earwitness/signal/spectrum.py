@@ -157,7 +157,7 @@ class Spectrum:
             1 leaves a variable as it is, 0 removes it; the angle shifts its phase. Of DC and Nyquist, which are
             real, only the real part of the product counts.
         device : torch.device
-            Where the signals are wanted; on a CUDA device the transform runs there.
+            See :meth:`invert`.
 
         Returns
         -------

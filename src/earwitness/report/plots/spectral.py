@@ -26,27 +26,19 @@ def plot_densities(densities: pl.DataFrame, kinds: Sequence[str]) -> Figure:
     kinds : sequence of str
         Those drawn, in this order; kinds that are not there are left out.
     """
-    kinds = [kind for kind in kinds if kind in densities["kind"].unique().to_list()]
-    models = sorted(densities["model"].unique().to_list())
     labels = sorted(densities["label"].unique().to_list())
-    figure, axes = _grid(len(models), len(kinds))
-    for row, model in enumerate(models):
-        for column, kind in enumerate(kinds):
-            panel = axes[row][column]
-            part = densities.filter((pl.col("model") == model) & (pl.col("kind") == kind))
-            for label, colour in zip(labels, _cycle(len(labels)), strict=True):
-                line = part.filter(pl.col("label") == label)
-                if line.is_empty() or line["density"].max() == 0:
-                    continue  # silence has no spectrum
-                level = 10 * np.log10(np.maximum(line["density"].to_numpy(), 10 ** (FLOOR / 10)))
-                name = f"{label} ({line['signals'][0]})"
-                panel.plot(line["hertz"] / 1000, level, color=colour, linewidth=0.9, label=name)
-            _finish(panel, row, column, _short(model), kind, "dB of the power")
-            if panel.get_legend_handles_labels()[0]:
-                panel.legend(fontsize=6, loc="upper right")
-            panel.set_ylim(FLOOR, 0)
-    for panel in axes[-1]:
-        panel.set_xlabel("kHz")
+    figure, panels = _facet(densities, _kinds(densities, kinds), unit="dB of the power", below="kHz")
+    for panel, part in panels:
+        for label, colour in zip(labels, _cycle(len(labels)), strict=True):
+            line = part.filter(pl.col("label") == label)
+            if line.is_empty() or line["density"].max() == 0:
+                continue  # silence has no spectrum
+            level = 10 * np.log10(np.maximum(line["density"].to_numpy(), 10 ** (FLOOR / 10)))
+            name = f"{label} ({line['signals'][0]})"
+            panel.plot(line["hertz"] / 1000, level, color=colour, linewidth=0.9, label=name)
+        if panel.get_legend_handles_labels()[0]:
+            panel.legend(fontsize=6, loc="upper right")
+        panel.set_ylim(FLOOR, 0)
     return figure
 
 
@@ -63,23 +55,17 @@ def plot_entropies(measures: pl.DataFrame, kinds: Sequence[str], measure: str = 
     measure : str
         ``entropy``, ``entropy_per_frame`` or a band.
     """
-    kinds = [kind for kind in kinds if kind in measures["kind"].unique().to_list()]
-    models = sorted(measures["model"].unique().to_list())
     labels = sorted(measures["label"].unique().to_list())
-    figure, axes = _grid(len(models), len(kinds))
-    for row, model in enumerate(models):
-        for column, kind in enumerate(kinds):
-            panel = axes[row][column]
-            part = measures.filter((pl.col("model") == model) & (pl.col("kind") == kind))
-            groups = [part.filter(pl.col("label") == label)[measure].drop_nulls().to_numpy() for label in labels]
-            panel.boxplot(groups, showfliers=False, widths=0.5, medianprops={"color": "black"})
-            for place, (group, colour) in enumerate(zip(groups, _cycle(len(labels)), strict=True), 1):
-                # spread in a fixed pattern, so that the same data make the same figure
-                offsets = np.linspace(-0.18, 0.18, len(group)) if len(group) > 1 else np.zeros(len(group))
-                panel.scatter(place + offsets, group, s=4, color=colour, alpha=0.6, linewidths=0)
-            panel.set_xticks(range(1, len(labels) + 1), labels)
-            _finish(panel, row, column, _short(model), kind, measure.replace("_", " "))
-            panel.set_ylim(-0.03, 1.03)
+    figure, panels = _facet(measures, _kinds(measures, kinds), unit=measure.replace("_", " "))
+    for panel, part in panels:
+        groups = [part.filter(pl.col("label") == label)[measure].drop_nulls().to_numpy() for label in labels]
+        panel.boxplot(groups, showfliers=False, widths=0.5, medianprops={"color": "black"})
+        for place, (group, colour) in enumerate(zip(groups, _cycle(len(labels)), strict=True), 1):
+            # spread in a fixed pattern, so that the same data make the same figure
+            offsets = np.linspace(-0.18, 0.18, len(group)) if len(group) > 1 else np.zeros(len(group))
+            panel.scatter(place + offsets, group, s=4, color=colour, alpha=0.6, linewidths=0)
+        panel.set_xticks(range(1, len(labels) + 1), labels)
+        panel.set_ylim(-0.03, 1.03)
     return figure
 
 
@@ -93,43 +79,54 @@ def plot_flips(flips: pl.DataFrame) -> Figure:
         See :func:`earwitness.study.stages.composition.flip_table`; rates without a level are left out.
     """
     flips = flips.filter(pl.col("level").is_not_null())
-    sources = sorted(flips["source"].unique().to_list())
     judges = sorted(flips["judge"].unique().to_list())
-    lines = sorted(flips.select("label", "way").unique().rows())
-    styles = {"overlay": "-", "replace": "--", "noise": ":"}
     labels = sorted(flips["label"].unique().to_list())
-    figure, axes = _grid(len(sources), len(judges))
-    for row, source in enumerate(sources):
-        for column, judge in enumerate(judges):
-            panel = axes[row][column]
-            for label, way in lines:
-                part = flips.filter(
-                    (pl.col("source") == source) & (pl.col("judge") == judge) & (pl.col("label") == label)
-                    & (pl.col("way") == way)
-                ).group_by("level").agg(pl.col("flips").sum(), pl.col("clips").sum()).sort("level")  # fmt: skip
-                colour = CYCLE[labels.index(label) % len(CYCLE)]
-                rate = part["flips"] / part["clips"]
-                panel.plot(part["level"], rate, styles[way], color=colour, linewidth=1, label=f"{label}, {way}")
-            _finish(panel, row, column, f"of {_short(source)}", f"judged by {_short(judge)}", "share turned")
-            panel.set_ylim(-0.03, 1.03)
-    for panel in axes[-1]:
-        panel.set_xlabel("dB relative to the clip")
-    if lines:
-        axes[0][0].legend(fontsize=6, loc="upper left")
+    styles = {"overlay": "-", "replace": "--", "noise": ":"}
+    figure, panels = _facet(
+        flips, {judge: f"judged by {_short(judge)}" for judge in judges}, down="source", across="judge", row="of {}",
+        unit="share turned", below="dB relative to the clip",
+    )  # fmt: skip
+    for panel, part in panels:
+        for label, way in sorted(flips.select("label", "way").unique().rows()):
+            line = part.filter((pl.col("label") == label) & (pl.col("way") == way))
+            line = line.group_by("level").agg(pl.col("flips").sum(), pl.col("clips").sum()).sort("level")
+            colour = CYCLE[labels.index(label) % len(CYCLE)]
+            panel.plot(
+                line["level"], line["flips"] / line["clips"], styles[way], color=colour, linewidth=1,
+                label=f"{label}, {way}",
+            )  # fmt: skip
+        panel.set_ylim(-0.03, 1.03)
+    if not flips.is_empty():
+        panels[0][0].legend(fontsize=6, loc="upper left")
     return figure
 
 
-def _grid(rows: int, columns: int) -> tuple[Figure, list[list[Axes]]]:
-    rows, columns = max(rows, 1), max(columns, 1)
-    figure = Figure(figsize=(1 + 2.1 * columns, 0.6 + 1.7 * rows), layout="constrained")
-    return figure, figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).tolist()
+def _facet(
+    table: pl.DataFrame, columns: dict[str, str], *, unit: str, below: str = "", down: str = "model",
+    across: str = "kind", row: str = "{}",
+) -> tuple[Figure, list[tuple[Axes, pl.DataFrame]]]:  # fmt: skip
+    """A grid of panels, each with its rows of the table: ``down`` a model, ``across`` the columns, by their titles."""
+    models = sorted(table[down].unique().to_list())
+    high, wide = max(len(models), 1), max(len(columns), 1)
+    figure = Figure(figsize=(1 + 2.1 * wide, 0.6 + 1.7 * high), layout="constrained")
+    axes = figure.subplots(high, wide, sharex=True, sharey=True, squeeze=False)
+    for panel, model in zip(axes[:, 0], models, strict=False):
+        panel.set_ylabel(f"{row.format(_short(model))}\n{unit}")
+    for panel, title in zip(axes[0], columns.values(), strict=False):
+        panel.set_title(title)
+    for panel in axes[-1]:
+        panel.set_xlabel(below)
+    return figure, [
+        (axes[r, c], table.filter((pl.col(down) == model) & (pl.col(across) == column)))
+        for r, model in enumerate(models)
+        for c, column in enumerate(columns)
+    ]
 
 
-def _finish(panel: Axes, row: int, column: int, model: str, kind: str, unit: str) -> None:
-    if row == 0:
-        panel.set_title(kind)
-    if column == 0:
-        panel.set_ylabel(f"{model}\n{unit}")
+def _kinds(table: pl.DataFrame, kinds: Sequence[str]) -> dict[str, str]:
+    """Those of the kinds that the table has, with their names."""
+    there = table["kind"].unique().to_list()
+    return {kind: kind for kind in kinds if kind in there}
 
 
 def _short(spec: str) -> str:
