@@ -111,7 +111,7 @@ def _options(kind: Any, left: frozenset[str]) -> Iterator[inspect.Parameter]:
 
 def _option(one: Field[Any], hint: Any) -> inspect.Parameter:
     default: Any = one.default
-    flags = one.metadata.get("flags") or (f"--{one.name.replace('_', '-')}",)
+    flags = _flags(one)
     shown: bool | str = not isinstance(default, bool)
     text = _sentence(one.metadata["description"], default)
     if get_origin(hint) is tuple:  # several values: repeated, or with commas between
@@ -143,15 +143,19 @@ def _make(kind: Any, left: frozenset[str], values: dict[str, Any]) -> Any:
         elif one.name not in left:
             value = values.pop(one.name)
             if get_origin(hint) is tuple:
-                value = one.default if value is None else _split(one.name, value, get_args(hint)[0])
+                value = one.default if value is None else _split(_flags(one)[0], value, get_args(hint)[0])
             given[one.name] = value
     return kind(**given)
 
 
-def _split(name: str, texts: list[str], convert: type) -> tuple[Any, ...]:
+def _flags(one: Field[Any]) -> tuple[str, ...]:
+    return one.metadata.get("flags") or (f"--{one.name.replace('_', '-')}",)
+
+
+def _split(flag: str, texts: list[str], convert: type) -> tuple[Any, ...]:
     parts = [part.strip() for text in texts for part in text.split(",") if part.strip()]
     try:
         return tuple(convert(part) for part in parts)
     except ValueError:
         kind = "whole numbers" if convert is int else "numbers"
-        raise ConfigError(f"{name} {','.join(texts)!r}: not a list of {kind}; write e.g. 1,5,25") from None
+        raise ConfigError(f"{flag} {','.join(texts)!r}: not a list of {kind}; write e.g. 1,5,25") from None
