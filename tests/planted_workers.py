@@ -144,7 +144,3 @@ def deadly() -> Deadly:
 
 def big() -> Big:
     return Big(58, 63)
-
-
-def also_big() -> Big:
-    return Big(200, 203)

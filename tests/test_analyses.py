@@ -17,7 +17,7 @@ from earwitness.analyses.spectral import density, measure_entropy
 from earwitness.cli import main
 from earwitness.errors import ConfigError
 from earwitness.report.plots.spectral import plot_densities, plot_entropies, plot_flips
-from earwitness.report.plots.style import save_figure
+from earwitness.report.plots.style import write_figure
 from earwitness.signal import audio
 from earwitness.study.reopen import Reopened, reopen
 from earwitness.study.stages.composition import (
@@ -364,7 +364,7 @@ def test_figures_hold_what_the_tables_hold(store: Path, tmp_path: Path) -> None:
     assert {"yes, overlay", "yes, replace", "yes, noise"} <= set(lines)
     assert lines["yes, overlay"][0] == 0
     assert lines["yes, overlay"][-1] == 1
-    first = [path.read_bytes() for path in save_figure(figure, tmp_path, "flips")]
-    assert first == [path.read_bytes() for path in save_figure(plot_flips(flips), tmp_path, "flips")]
+    first = [path.read_bytes() for path in write_figure(figure, tmp_path, "flips")]
+    assert first == [path.read_bytes() for path in write_figure(plot_flips(flips), tmp_path, "flips")]
     with pytest.raises(ConfigError, match="cannot be written"):
-        save_figure(figure, tmp_path / "none", "flips")
+        write_figure(figure, tmp_path / "none", "flips")

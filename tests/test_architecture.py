@@ -15,9 +15,6 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "earwitness"
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-CODE = sorted(
-    path for folder in ("src", "tests", "benchmarks", "tools", "examples") for path in (ROOT / folder).rglob("*.py")
-)
 
 
 def layers() -> list[list[str]]:

@@ -167,6 +167,15 @@ def test_code_blocks_parse(page: Path) -> None:
             parse_study(settings, str(page))
 
 
+@pytest.mark.parametrize("page", PAGES, ids=PAGE_IDS)
+def test_code_blocks_import_what_there_is(page: Path) -> None:
+    for body in blocks(page.read_text(encoding="utf-8"), "python"):
+        for node in ast.walk(ast.parse(body)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("earwitness"):
+                module = importlib.import_module(str(node.module))
+                assert not [name.name for name in node.names if not hasattr(module, name.name)], ast.unparse(node)
+
+
 def modules() -> list[str]:
     source = ROOT / "src"
     paths = (path.relative_to(source).with_suffix("") for path in sorted(source.rglob("*.py")))

@@ -33,6 +33,7 @@ class Planted(Settings):
     kinds: tuple[str, ...] = setting(("square",), "which shapes", choices=("square", "circle"), flags=("--shape",))
     sizes: tuple[int, ...] = setting((1, 5), "how large")
     quick: bool = setting(False, "take no care")
+    swift: bool = setting(True, "be swift", flags=(" /--slow",), off="be slow")
     inner: Inner = Inner()
 
 
@@ -45,6 +46,8 @@ class Planted(Settings):
         ({"count": 0}, "count 0: too small; use at least 1"),
         ({"most": 10}, "most 10: too large; use at most 9"),
         ({"limit": 0}, "limit 0: too small; use at least 1"),
+        ({"share": None}, "share None: out of range; use more than 0 and at most 1"),
+        ({"kind": None}, "kind None: use one of square, circle, line"),
         ({"kind": "circl"}, "kind 'circl': did you mean 'circle'? use one of square, circle, line"),
         ({"kinds": ("square", "line")}, "kinds 'line': use square or circle"),
     ],
@@ -116,10 +119,28 @@ def test_options_refuse_what_settings_do() -> None:
     def command(settings: Planted) -> None:
         raise AssertionError("called")
 
-    with pytest.raises(ConfigError, match=r"share 2\.0: out of range"):
-        call(command, "--share", "2")
-    with pytest.raises(ConfigError, match=r"sizes '1,x': not a list of whole numbers"):
-        call(command, "--sizes", "1,x")
+    for words, message in (
+        (("--share", "2"), r"--share 2\.0: out of range"),
+        (("--shape", "line"), "--shape 'line': use square or circle"),  # by the option's name, not the field's
+        (("--sizes", "1,x"), "--sizes '1,x': not a list of whole numbers; write e.g. 1,5"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            call(command, *words)
+
+
+def test_help_says_ranges_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    def command(settings: Planted) -> None:
+        raise AssertionError("called")
+
+    call(command, "--help")
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for text in (
+        "Of the whole; more than 0 and at most 1.",
+        "At least one; at least 1.",
+        "(default: 1,5).",
+        "Be slow.",
+    ):
+        assert text in shown
 
 
 def test_a_field_may_be_left_out() -> None:

@@ -101,6 +101,10 @@ def test_public_names_are_there_when_asked_for() -> None:
         exec("from earwitness import explane")
 
 
+def test_packages_are_there_when_asked_for(folder: Path) -> None:
+    assert imported("import earwitness; earwitness.search; earwitness.errors; earwitness.study", folder) == set()
+
+
 def test_functions_are_not_hidden_by_modules() -> None:
     """``transfer`` and ``explain`` stay functions once the modules that hold them are imported."""
     import earwitness.explanation

@@ -92,7 +92,7 @@ def measure(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 def load(family: str, names: list[str] | None, count: int) -> tuple[list[Classifier], dict[str, Clip]]:
     """The classifiers of a family, and clips."""
     if family == "digits":
-        shared = Path(os.environ.get("EARWITNESS_SHARED", "../shared"))
+        shared = Path(os.environ.get("EARWITNESS_SHARED", Path(__file__).parents[3] / "shared"))
         models: list[Model] = [open_model(f"hf:{shared}/models/hf/digits/{name}") for name in names or DIGITS]
         files = sorted((shared / "data" / "fsdd").glob("*.flac"))
         chosen = [files[round(i * (len(files) - 1) / max(count - 1, 1))] for i in range(count)]

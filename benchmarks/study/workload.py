@@ -41,11 +41,6 @@ def light() -> Band:
     return Band(580, 0)
 
 
-def also_light() -> Band:
-    """Costs next to nothing."""
-    return Band(2000, 0)
-
-
 def heavy() -> Band:
     """Keeps a CPU busy."""
     return Band(580, 40)

@@ -56,7 +56,3 @@ def main() -> None:
     if code == 130:  # typer makes an interruption this code, or lets it through
         print("interrupted; run the same command again to go on", file=sys.stderr)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-if __name__ == "__main__":
-    main()

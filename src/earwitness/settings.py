@@ -25,6 +25,7 @@ def setting(
     choices: Collection[str] | None = None,
     examples: list[Any] | None = None,
     flags: tuple[str, ...] = (),
+    off: str | None = None,
 ) -> Any:
     """A field of a settings dataclass.
 
@@ -35,17 +36,19 @@ def setting(
     description : str
         What it means, in half a sentence.
     ge, gt, le, lt : float, optional
-        Its range: at least, more than, at most, less than. ``None`` as a value is in every range.
+        Its range: at least, more than, at most, less than. ``None`` is in it where it is the default.
     choices : collection of str, optional
         What it may be, or, of a tuple, what its members may be.
     examples : list, optional
         What a study file shows where the default is ``None``.
     flags : tuple of str
         What the option is called on the command line, where not by the field's name.
+    off : str, optional
+        What the option does, where it turns off what is on by default.
     """
     named = {
         "description": description, "ge": ge, "gt": gt, "le": le, "lt": lt, "choices": choices, "examples": examples,
-        "flags": flags,
+        "flags": flags, "off": off,
     }  # fmt: skip
     return field(default=default, metadata={name: value for name, value in named.items() if value not in (None, ())})
 
@@ -64,34 +67,62 @@ class Settings:
 
     def __post_init__(self) -> None:
         for one in fields(self):  # type: ignore[arg-type]
-            _check(one, getattr(self, one.name))
+            check(one, getattr(self, one.name), one.name)
 
 
-def _check(one: Field[Any], value: Any) -> None:
+def check(one: Field[Any], value: Any, name: str) -> None:
+    """Refuse a value that its field does not allow; messages call it by the name.
+
+    Raises
+    ------
+    ConfigError
+        It is out of range, or none of the choices.
+    """
     rules = one.metadata
-    if value is None:
+    if value is None and one.default is None:
         return
     if choices := rules.get("choices"):
         for part in value if isinstance(value, tuple) else (value,):
             if part not in choices:
-                allowed = " or ".join(choices) if len(choices) == 2 else f"one of {', '.join(choices)}"
-                raise ConfigError(f"{one.name} {part!r}: {nearest(part, choices)}use {allowed}")
-    low, high = rules.get("ge", rules.get("gt")), rules.get("le", rules.get("lt"))
-    inside = (
+                words = " or ".join(choices) if len(choices) == 2 else f"one of {', '.join(choices)}"
+                raise ConfigError(
+                    f"{name} {part!r}: {nearest(part, choices) if isinstance(part, str) else ''}use {words}"
+                )
+    low, high = _range(one)
+    if low is None and high is None:
+        return
+    inside = value is not None and (
         (low is None or value > low or (value == low and "ge" in rules))
         and (high is None or value < high or (value == high and "le" in rules))
-    )  # fmt: skip
+    )
     if not inside:
-        raise ConfigError(f"{one.name} {value}: {_words(rules, low, high)}")
+        ends = "too small" if high is None else "too large" if low is None else "out of range"
+        raise ConfigError(f"{name} {value}: {ends}; use {allowed(one)}")
 
 
-def _words(rules: Any, low: float | None, high: float | None) -> str:
-    """What is allowed, in words."""
-    if high is None:
-        return f"too small; use {'at least' if 'ge' in rules else 'more than'} {low:g}"
-    if low is None:
-        return f"too large; use {'at most' if 'le' in rules else 'less than'} {high:g}"
+def allowed(one: Field[Any]) -> str:
+    """A field's range in words; empty where it has none.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass, fields
+    >>> @dataclass(frozen=True)
+    ... class Planted(Settings):
+    ...     share: float = setting(0.5, "of the whole", gt=0, le=1)
+    >>> allowed(fields(Planted)[0])
+    'more than 0 and at most 1'
+    """
+    rules, (low, high) = one.metadata, _range(one)
     if "ge" in rules and "le" in rules:
-        return f"out of range; use {low:g} to {high:g}"
-    first = f"{'at least' if 'ge' in rules else 'more than'} {low:g}"
-    return f"out of range; use {first} and {'at most' if 'le' in rules else 'less than'} {high:g}"
+        return f"{low:g} to {high:g}"
+    words = []
+    if low is not None:
+        words.append(f"{'at least' if 'ge' in rules else 'more than'} {low:g}")
+    if high is not None:
+        words.append(f"{'at most' if 'le' in rules else 'less than'} {high:g}")
+    return " and ".join(words)
+
+
+def _range(one: Field[Any]) -> tuple[float | None, float | None]:
+    rules = one.metadata
+    return rules.get("ge", rules.get("gt")), rules.get("le", rules.get("lt"))

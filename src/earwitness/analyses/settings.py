@@ -86,6 +86,11 @@ class FidelitySettings(Settings):
     limit: int | None = setting(None, "only so many clips of each label, at random", ge=1)
     seed: int = setting(0, "of everything drawn at random")
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.kinds:
+            raise ConfigError(f"kinds: none given; use some of {', '.join(KINDS)}")
+
     @property
     def name(self) -> str:
         """What the recogniser is called in the store; empty where there is none."""
@@ -139,7 +144,9 @@ class ManipulationSettings(Settings):
     target: str = setting("", "the label wanted; empty: any other")
     base: str = setting("clip", "what is changed: clip or sufficient", choices=BASES)
     domain: str = setting("", "whose variables are changed; empty: the study's")
-    gradients: bool = setting(True, "use no gradients", flags=(" /--black-box",))
+    gradients: bool = setting(
+        True, "order changes by gradients where a model has them", flags=(" /--black-box",), off="use no gradients"
+    )
     budget: int = setting(300, "questions a search", ge=50)
     seed: int = setting(0, "of everything drawn at random")
 

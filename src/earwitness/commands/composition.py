@@ -32,7 +32,7 @@ def compose(
     flips.csv has the flips with their intervals and signal-to-noise ratios, and a figure shows them.
     """
     from ..report.plots.spectral import plot_flips
-    from ..report.plots.style import save_figure
+    from ..report.plots.style import write_figure
     from ..study.stages.composition import cross, degree_table, flip_table, level_table, make_composites
 
     levels = (None, *level) if level else LEVELS
@@ -44,7 +44,7 @@ def compose(
             write_tables({"flips": flips}, output.out)
             _write(study, settings, output.out)
             if not flips.is_empty():
-                save_figure(plot_flips(flips), output.out, "flips")
+                write_figure(plot_flips(flips), output.out, "flips")
     show(done, tables, output)
 
 

@@ -15,7 +15,7 @@ def manipulate(path: StoreArgument, settings: ManipulationSettings, output: Anal
     a figure shows the robustness curve.
     """
     from ..report.plots.manipulation import plot_robustness
-    from ..report.plots.style import save_figure
+    from ..report.plots.style import write_figure
     from ..study.stages.manipulation import flip_answers, write_signals
     from ..study.stages.manipulation_tables import flip_table, manipulation_tables
 
@@ -26,7 +26,7 @@ def manipulate(path: StoreArgument, settings: ManipulationSettings, output: Anal
             verified = write_signals(study, settings, output.out / "flips", reporter)
             write_tables({"flips": flip_table(study, settings), "verified": verified}, output.out)
             if settings.snrs and settings.counts and "robustness" in tables:
-                save_figure(plot_robustness(tables["robustness"]), output.out, "robustness")
+                write_figure(plot_robustness(tables["robustness"]), output.out, "robustness")
             if not verified.is_empty():
                 reporter.say(f"{verified['verified'].sum()} of {verified.height} flips verified from their files")
     show(done, tables, output)

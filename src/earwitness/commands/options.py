@@ -16,7 +16,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import typer
 
 from ..errors import ConfigError
-from ..settings import Settings, setting
+from ..settings import Settings, allowed, check, setting
 
 FORMATS = ("md", "csv", "json")
 
@@ -27,10 +27,16 @@ JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 @dataclass(frozen=True)
-class Access(Settings):
-    """Where a model is to compute, and what it may do."""
+class Device(Settings):
+    """Where a model is to compute."""
 
     device: str = setting("auto", "auto, cpu, cuda, cuda:1, mps")
+
+
+@dataclass(frozen=True)
+class Access(Device):
+    """Where a model is to compute, and what it may do."""
+
     allow_pickle: bool = setting(False, "read models from pickles, which can run code")
     trust_remote_code: bool = setting(False, "run code that comes with a model")
 
@@ -48,12 +54,10 @@ class Format(Settings):
 
 
 @dataclass(frozen=True)
-class Analysis(Settings):
+class Analysis(Format, Device):
     """Where an analysis computes, and where what it found goes."""
 
     out: Path | None = setting(None, "folder for the tables as CSV, the figures and the signals")
-    style: str = setting("md", "md, csv or json", choices=FORMATS, flags=("--format",))
-    device: str = setting("auto", "auto, cpu, cuda, cuda:1, mps")
     quiet: bool = setting(False, "no progress", flags=("--quiet", "-q"))
 
 
@@ -112,10 +116,11 @@ def _options(kind: Any, left: frozenset[str]) -> Iterator[inspect.Parameter]:
 def _option(one: Field[Any], hint: Any) -> inspect.Parameter:
     default: Any = one.default
     flags = _flags(one)
-    shown: bool | str = not isinstance(default, bool)
-    text = _sentence(one.metadata["description"], default)
+    shown = not isinstance(default, bool)
+    text = _sentence(one, default)
     if get_origin(hint) is tuple:  # several values: repeated, or with commas between
-        text, shown = f"{text[:-1]}; repeat, or separate by commas.", ",".join(map(_show, default))
+        several = f"{text[:-1]}; repeat, or separate by commas"
+        text, shown = f"{several} (default: {_join(default)})." if default else f"{several}.", False
         hint, default = list[str] | None, None
     annotation = Annotated[hint, typer.Option(*flags, help=text, show_default=shown)]
     return inspect.Parameter(
@@ -123,14 +128,16 @@ def _option(one: Field[Any], hint: Any) -> inspect.Parameter:
     )  # fmt: skip
 
 
-def _sentence(description: str, default: Any) -> str:
-    """A description with a capital letter, unless it begins with a value, and a full stop."""
-    first = description.split()[0]
-    return (description[0].upper() + description[1:] if first.isalpha() and first != default else description) + "."
+def _sentence(one: Field[Any], default: Any) -> str:
+    """What an option does and its range: with a capital letter, unless it begins with a value, and a full stop."""
+    text = one.metadata.get("off", one.metadata["description"])
+    first = text.split()[0]
+    text = text[0].upper() + text[1:] if first.isalpha() and first != default else text
+    return "; ".join(part for part in (text, allowed(one)) if part) + "."
 
 
-def _show(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _join(values: tuple[Any, ...]) -> str:
+    return ",".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)
 
 
 def _make(kind: Any, left: frozenset[str], values: dict[str, Any]) -> Any:
@@ -141,9 +148,10 @@ def _make(kind: Any, left: frozenset[str], values: dict[str, Any]) -> Any:
         if is_dataclass(hint):
             given[one.name] = _make(hint, left, values)
         elif one.name not in left:
-            value = values.pop(one.name)
+            value, flag = values.pop(one.name), _flags(one)[0]
             if get_origin(hint) is tuple:
-                value = one.default if value is None else _split(_flags(one)[0], value, get_args(hint)[0])
+                value = one.default if value is None else _split(one, value, get_args(hint)[0])
+            check(one, value, flag)
             given[one.name] = value
     return kind(**given)
 
@@ -152,10 +160,12 @@ def _flags(one: Field[Any]) -> tuple[str, ...]:
     return one.metadata.get("flags") or (f"--{one.name.replace('_', '-')}",)
 
 
-def _split(flag: str, texts: list[str], convert: type) -> tuple[Any, ...]:
+def _split(one: Field[Any], texts: list[str], convert: type) -> tuple[Any, ...]:
     parts = [part.strip() for text in texts for part in text.split(",") if part.strip()]
     try:
         return tuple(convert(part) for part in parts)
     except ValueError:
         kind = "whole numbers" if convert is int else "numbers"
-        raise ConfigError(f"{flag} {','.join(texts)!r}: not a list of {kind}; write e.g. 1,5,25") from None
+        default: Any = one.default
+        given, example = ",".join(texts), _join(default) or "1,5,25"
+        raise ConfigError(f"{_flags(one)[0]} {given!r}: not a list of {kind}; write e.g. {example}") from None

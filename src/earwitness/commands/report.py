@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from .options import EpsilonOption, QuietOption, StoreArgument
-from .work import epsilon_of, make_reporter
+from .work import make_reporter
 
 ClipOption = Annotated[list[str] | None, typer.Option(help="And of this clip: id, file name or path; repeatable.")]
 
@@ -27,6 +27,7 @@ def report(
 ) -> None:
     """The page: tables, players, spectra."""
     from ..report.page import write_report
+    from ..study.answers import epsilon_of
     from ..study.store import Store
 
     with Store(path) as store, ExitStack() as stack:
@@ -55,6 +56,7 @@ def figures(
 ) -> None:
     """The figures of a study as SVG and PNG, in the style of a paper."""
     from ..report.figures import write_figures
+    from ..study.answers import epsilon_of
     from ..study.store import Store
 
     with Store(path) as store:

@@ -22,7 +22,7 @@ def spectral(
     With --out, the densities are written too, and figures of densities and entropies.
     """
     from ..report.plots.spectral import plot_densities, plot_entropies
-    from ..report.plots.style import save_figure
+    from ..report.plots.style import write_figure
     from ..study.stages.spectral import (
         COMPOSITE,
         ORIGINAL,
@@ -40,6 +40,6 @@ def spectral(
             densities = density_table(study, window)
             write_tables({"power spectral density": densities}, output.out)
             if not densities.is_empty():
-                save_figure(plot_densities(densities, shown), output.out, "densities")
-                save_figure(plot_entropies(named_spectra(study, window), shown), output.out, "entropies")
+                write_figure(plot_densities(densities, shown), output.out, "densities")
+                write_figure(plot_entropies(named_spectra(study, window), shown), output.out, "entropies")
     show(done, tables, output)

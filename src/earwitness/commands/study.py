@@ -13,7 +13,7 @@ from ..errors import ConfigError
 from ..transferability.options import Options
 from .options import Access, EpsilonOption, Format, JsonOption, Leave, QuietOption, StoreArgument, expand
 from .output import print_tables, write_tables
-from .work import epsilon_of, run_study
+from .work import run_study
 
 study_app = typer.Typer(no_args_is_help=True, help="Studies: models x recordings x settings, resumable.")
 
@@ -100,7 +100,7 @@ def tables(
     out: Annotated[Path | None, typer.Option(help="Folder for the tables as CSV, in place of printing.")] = None,
 ) -> None:
     """Every table of the study, with intervals, tests and what chance would give."""
-    from ..study.answers import load_answers
+    from ..study.answers import epsilon_of, load_answers
     from ..study.store import Store
     from ..transferability.tables import make_tables
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ..study.progress import Reporter
     from ..study.reopen import Reopened
     from ..study.run import Summary
-    from ..study.store import Store
     from .options import Analysis
 
 
@@ -53,19 +52,6 @@ def run_study(study: Study, folder: Path, path: Path, quiet: bool, retry_failed:
         log = path.with_name(path.name + ".log")
         reporter = stack.enter_context(Logged(make_reporter(quiet, stack), log))
         return run(plan(study, folder, reporter), store, reporter, retry_failed=retry_failed)
-
-
-def epsilon_of(store: Store, epsilon: float | None) -> float:
-    """The ε asked for, else the study's.
-
-    Raises
-    ------
-    ConfigError
-        It is out of range.
-    """
-    from ..transferability.definitions import check_epsilon
-
-    return check_epsilon(epsilon if epsilon is not None else float(store.meta().get("epsilon", 0.5)))
 
 
 def make_reporter(quiet: bool, stack: ExitStack) -> Reporter:

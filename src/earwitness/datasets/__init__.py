@@ -14,19 +14,20 @@ Layouts
 ``manifest``
     A CSV, TSV, JSONL or Parquet file with a column ``path``, ``file``, ``file_name`` or ``filename``, and
     optionally ``label`` (``class``, ``category``), ``group`` (``speaker``, ``speaker_id``, ``actor``),
-    ``split`` and ``dataset``; the other columns are kept in :attr:`Recording.extra`. Paths are relative to the
-    manifest's folder and may not leave it through ``..``; absolute paths are taken as they are.
+    ``split`` and ``dataset``; the other columns are kept in :attr:`earwitness.datasets.recording.Recording.extra`.
+    Paths are relative to the manifest's folder and may not leave it through ``..``; absolute paths are taken as
+    they are.
 ``ravdess``, ``ravdess7``
     RAVDESS by its file names (``03-01-05-01-02-01-12.wav``): audio-only speech, all eight emotions or, with
-    ``ravdess7``, the seven of :data:`SEVEN_EMOTIONS`.
+    ``ravdess7``, the seven of :data:`earwitness.datasets.layouts.ravdess.SEVEN_EMOTIONS`.
 ``gtzan``
     GTZAN by its file names (``jazz.00012.wav``), without the file known to be corrupt.
 ``asvspoof2019``
-    ASVspoof 2019 LA by its protocol files; the attack's id is in :attr:`Recording.extra`.
+    ASVspoof 2019 LA by its protocol files; the attack's id is in :attr:`earwitness.datasets.recording.Recording.extra`.
 ``inthewild``
     In-the-Wild by its ``meta.csv``; labels as it spells them, ``bona-fide`` and ``spoof``.
 
-A new layout is one function and one line in :data:`READERS`.
+A new layout is one file of ``layouts/`` and one line in :data:`READERS`.
 """
 
 from __future__ import annotations

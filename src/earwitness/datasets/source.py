@@ -91,6 +91,7 @@ def key_of(path: Path, root: Path) -> str:
 
 
 def say_foreign(path: Path) -> str:
+    """Why a file in a sound format that is not read is left out."""
     return f"libsndfile does not read {path.suffix.lower()}; convert it to WAV or FLAC"
 
 
@@ -116,4 +117,5 @@ def _walk(root: Path) -> tuple[list[Path], list[Skip]]:
 
 
 def mostly_named(source: Source, pattern: re.Pattern[str]) -> bool:
+    """Whether more than half of the files are named by the pattern."""
     return 2 * sum(pattern.fullmatch(path.stem) is not None for path in source.audio) > len(source.audio)

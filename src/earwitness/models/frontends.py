@@ -58,7 +58,7 @@ class FrontEnd(nn.Module):
         Parameters
         ----------
         waveforms : Tensor, float32 [B, N]
-            Amplitude ±1 at :attr:`sample_rate`.
+            Amplitude ±1 at the front end's sample rate.
 
         Returns
         -------

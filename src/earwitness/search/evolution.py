@@ -2,9 +2,9 @@
 
 Classifiers answer to signals that are far from all they were trained on, and do so erratically: a set that lacks a
 property by little often gains it by a change that nothing foretells. So each round draws many varied changes, asks
-those that promise most by what was learnt (:mod:`.surrogate`), and goes on from the best. Besides single variables,
-*runs* of neighbouring ones are added and dropped: in a Fourier transform of a whole clip neighbours together hold the
-envelope of what sounds at their frequency, one alone is a tone that lasts through the clip.
+those that promise most by what was learnt (:mod:`earwitness.search.surrogate`), and goes on from the best. Besides
+single variables, *runs* of neighbouring ones are added and dropped: in a Fourier transform of a whole clip neighbours
+together hold the envelope of what sounds at their frequency, one alone is a tone that lasts through the clip.
 """
 
 from __future__ import annotations

@@ -12,8 +12,9 @@ from .questions import Certificate, Found, Search, Target
 def minimal(problem: Problem) -> Search[Outcome]:
     """Seek sufficient sets, then the complete set, then the one with the original's confidence.
 
-    A tenth of the budget is kept for the map (:mod:`.attribution`). Of the rest, sufficient sets get up to 30 % for
-    one set and up to 70 % for many; the complete set half of what they leave; the last set what then remains.
+    A tenth of the budget is kept for the map (:mod:`earwitness.search.attribution`). Of the rest, sufficient sets get
+    up to 30 % for one set and up to 70 % for many; the complete set half of what they leave; the last set what then
+    remains.
     """
     original = yield problem.everything[None]
     target = Target.of(original.log_probabilities[0], problem.delta)

@@ -3,10 +3,10 @@
 A set found by removing content from the whole clip ends in a local minimum of tens to thousands of bins; one grown
 from silence, guided by how much nearer each change brings the label, mostly needs a handful. So:
 
-1. silence, and bins alone (:mod:`.singles`): often one suffices, though only a few of thousands may;
+1. silence, and bins alone (:mod:`earwitness.search.singles`): often one suffices, though only a few of thousands may;
 2. the shortest sufficient prefix of the energy order on a coarse grid: large, but from here on there is a set to
    return whenever the budget ends;
-3. *climb* (:mod:`.evolution`) from the best single bins;
+3. *climb* (:mod:`earwitness.search.evolution`) from the best single bins;
 4. if that fails twice, start from that prefix instead;
 5. *reduce* what was found to a certified minimum;
 6. climb again from the smaller sets that came nearest, while the budget allows and there is enough to gain.

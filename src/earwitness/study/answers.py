@@ -18,10 +18,21 @@ from ..transferability.answers import (
     assemble,
     unique_names,
 )
-from ..transferability.definitions import check_labels, judge, top_labels, top_probabilities
+from ..transferability.definitions import check_epsilon, check_labels, judge, top_labels, top_probabilities
 from ..transferability.options import Options
 from ..transferability.tables import make_tables
 from .store import Store, unpack_all
+
+
+def epsilon_of(store: Store, epsilon: float | None = None) -> float:
+    """The ε asked for, else the study's.
+
+    Raises
+    ------
+    ConfigError
+        It is out of range.
+    """
+    return check_epsilon(epsilon if epsilon is not None else float(store.meta().get("epsilon", 0.5)))
 
 
 def load_answers(store: Store, settings: str | None = None) -> Answers:

@@ -12,10 +12,9 @@ import polars as pl
 
 from ..errors import ConfigError, nearest
 from ..signal.masks import to_runs
-from ..transferability.definitions import check_epsilon
 from ..transferability.options import Options
 from ..transferability.tables import make_tables
-from .answers import load_answers
+from .answers import epsilon_of, load_answers
 from .store import Store, unpack_all, unpack_mask
 
 #: format → what writes a table so; a new format is one line
@@ -45,6 +44,7 @@ def export_tables(store: Store, epsilon: float | None = None) -> Iterator[tuple[
     StoreError
         The store holds no study.
     """
+    options = Options(epsilon_of(store, epsilon))  # refused before anything is written
     key = store.settings_key()
     answers = load_answers(store)
     yield "models", answers.models
@@ -59,8 +59,7 @@ def export_tables(store: Store, epsilon: float | None = None) -> Iterator[tuple[
     yield "probabilities", _probabilities(store, key, answers.labels)
     failed = dict.fromkeys(("stage", "clip", "model", "reason"), pl.String())
     yield "failures", pl.DataFrame(store.list_failures(key), schema=failed)
-    level = check_epsilon(epsilon if epsilon is not None else float(store.meta().get("epsilon", 0.5)))
-    for name, table in make_tables(answers, Options(level)).items():
+    for name, table in make_tables(answers, options).items():
         yield f"table {name}", table
     for name in store.analyses(key):
         yield f"result {name}", store.results(key, name)

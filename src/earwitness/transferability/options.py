@@ -37,5 +37,5 @@ class Options(Settings):
     draws: int = setting(DRAWS, "resamples of an interval, shuffles of a permutation test", ge=1)
     seed: int = setting(0, "of intervals and permutation tests")
     cluster: str = setting("clip", "what is resampled for intervals: clip or group", choices=("clip", "group"))
-    margin: float = setting(0.1, "how far apart models may ordinarily stand, for flat-earthers")
-    vacuous: bool = setting(True, "leave empty sets out", flags=(" /--without-vacuous",))
+    margin: float = setting(0.1, "how far apart models may ordinarily stand, for flat-earthers", ge=0)
+    vacuous: bool = setting(True, "count empty sets", flags=(" /--without-vacuous",), off="leave empty sets out")

@@ -167,7 +167,7 @@ def find_flip(
     ----------
     subject : Subject
     actions : sequence of str
-        Some of :data:`earwitness.analyses.manipulation.ACTIONS`.
+        Some of :data:`earwitness.analyses.manipulation.bounds.ACTIONS`.
     bounds : Bounds, optional
         With ``count``, any flip of so many variables will do; without, the smallest is sought.
     goal : int, optional

@@ -45,13 +45,13 @@ def paper_style() -> Iterator[None]:
 
 
 def save_axes(axes: Axes, folder: str | Path, name: str) -> list[Path]:
-    """Write the figure of some axes: see :func:`save_figure`."""
+    """Write the figure of some axes: see :func:`write_figure`."""
     figure = axes.get_figure(root=True)
     assert figure is not None
-    return save_figure(figure, folder, name)
+    return write_figure(figure, folder, name)
 
 
-def save_figure(figure: Figure, folder: str | Path, name: str) -> list[Path]:
+def write_figure(figure: Figure, folder: str | Path, name: str) -> list[Path]:
     """Write a figure as SVG and PNG.
 
     Raises
@@ -71,11 +71,13 @@ def save_figure(figure: Figure, folder: str | Path, name: str) -> list[Path]:
 
 
 def make_axes(width: float, height: float) -> Axes:
+    """Axes on a figure of their own; inches."""
     axes: Axes = Figure(figsize=(width, height), layout="constrained").subplots()
     return axes
 
 
 def mark_mel(axis: Any, nyquist: float) -> None:
+    """Mark frequencies on an axis that runs from 0 to 1 along the mel scale."""
     hertz = [f for f in (0, 250, 500, 1000, 2000, 4000, 8000, 16000, 32000) if f <= nyquist]
     texts = [f"{f / 1000:g}k" if f >= 1000 else str(f) for f in hertz]
     axis.set_ticks([float(mel(f) / mel(nyquist)) for f in hertz], texts)

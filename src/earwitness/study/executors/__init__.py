@@ -45,7 +45,7 @@ def open_executor(setup: Setup, run: RunSection, models: tuple[Model, ...], prog
     models : tuple of Model
         Loaded, where the work is done in this process.
     progress, say : callable
-        See :class:`Executor`.
+        See :class:`earwitness.study.executors.pool.Executor`.
 
     Raises
     ------

@@ -33,7 +33,7 @@ class Here(Executor):
         self._worker = Worker(setup, lambda questions: progress(self._model, questions), models)
 
     def run(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Unit, Outcome]]:
-        """See :class:`Executor`."""
+        """See :class:`earwitness.study.executors.pool.Executor`."""
         for chunk in chunks:
             self._model, left = chunk.model, dict(enumerate(chunk.units))
             for event in self._worker.work(chunk):

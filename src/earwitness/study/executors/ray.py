@@ -35,7 +35,7 @@ class Cluster(Pool):
     address : str, optional
         Of a running cluster, e.g. ``auto`` or ``10.0.0.1:6379``; without it one is started on this machine.
     progress, say : callable
-        See :class:`Executor`.
+        See :class:`earwitness.study.executors.pool.Executor`.
 
     Raises
     ------
@@ -75,7 +75,7 @@ class Cluster(Pool):
         return [(waiting[one], waiting[one].hear()) for one in done]
 
     def close(self) -> None:
-        """See :class:`Executor`."""
+        """See :class:`earwitness.study.executors.pool.Executor`."""
         super().close()
         if self._ours and ray.is_initialized():
             ray.shutdown()

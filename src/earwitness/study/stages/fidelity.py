@@ -19,6 +19,7 @@ from ...analyses.fidelity import (
     measure_intelligibility,
     transcribe,
 )
+from ...analyses.settings import FidelitySettings
 from ...errors import ConfigError
 from ...search.settings import KINDS
 from ...signal.audio import SILENCE
@@ -30,7 +31,6 @@ from .units import Done, Rows, Unit, do_units
 ANALYSIS = "fidelity"
 #: the clip itself
 ORIGINAL = "original"
-DEFAULT_KINDS = ("sufficient", "complete", "inverse")
 #: measures of a signal against its original
 MEASURES = ("character", "word", "indel", "stoi", "estoi", "si_sdr")
 
@@ -39,7 +39,7 @@ def measure_fidelity(
     study: Reopened,
     recogniser: Recogniser | None = None,
     spec: str = "",
-    kinds: Sequence[str] = DEFAULT_KINDS,
+    kinds: Sequence[str] = FidelitySettings.kinds,
     reporter: Reporter | None = None,
     limit: int | None = None,
     seed: int = 0,
@@ -76,7 +76,7 @@ def measure_fidelity(
     return first + do_units(study, ANALYSIS, options, list(_signal_units(study, heard, clips, kinds)), reporter)
 
 
-def read_fidelity(study: Reopened, spec: str = "", kinds: Sequence[str] = DEFAULT_KINDS) -> pl.DataFrame:
+def read_fidelity(study: Reopened, spec: str = "", kinds: Sequence[str] = FidelitySettings.kinds) -> pl.DataFrame:
     """A row a clip (``kind`` ``original``) and a row a signal.
 
     Returns
@@ -89,7 +89,7 @@ def read_fidelity(study: Reopened, spec: str = "", kinds: Sequence[str] = DEFAUL
     return study.store.results(study.key, ANALYSIS, _options(spec, kinds))
 
 
-def fidelity_table(study: Reopened, spec: str = "", kinds: Sequence[str] = DEFAULT_KINDS) -> pl.DataFrame:
+def fidelity_table(study: Reopened, spec: str = "", kinds: Sequence[str] = FidelitySettings.kinds) -> pl.DataFrame:
     """Mean of every measure by model, kind and class (and ``all``), with a 95 % interval by clip.
 
     Returns
@@ -114,7 +114,7 @@ def fidelity_table(study: Reopened, spec: str = "", kinds: Sequence[str] = DEFAU
     return pl.DataFrame(found, infer_schema_length=None)
 
 
-def transcript_table(study: Reopened, spec: str, kinds: Sequence[str] = DEFAULT_KINDS) -> pl.DataFrame:
+def transcript_table(study: Reopened, spec: str, kinds: Sequence[str] = FidelitySettings.kinds) -> pl.DataFrame:
     """The texts: a row a clip and model, a column a kind."""
     rows = read_fidelity(study, spec, kinds)
     if rows.is_empty() or not spec:

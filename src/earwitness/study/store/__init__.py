@@ -10,7 +10,7 @@ What there is to ask about a kind of row, to write and to read, stands in one fi
 from __future__ import annotations
 
 from .clips import Clips, Stamp
-from .explanations import Record
+from .explanations import Explanations, Record
 from .facts import Facts
 from .failures import Failures
 from .judgements import Judgements
@@ -21,7 +21,7 @@ from .results import Results
 __all__ = ["Record", "Stamp", "Store", "pack", "pack_mask", "unpack", "unpack_all", "unpack_mask"]
 
 
-class Store(Facts, Models, Clips, Judgements, Failures, Results):
+class Store(Facts, Models, Clips, Judgements, Explanations, Failures, Results):
     """One study's file.
 
     Parameters

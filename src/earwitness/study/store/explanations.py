@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import StoreError
 from .connection import Connection
 from .packing import pack, pack_mask, squeeze, unpack, unpack_mask, unsqueeze
+from .schema import PLANNED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,11 +20,8 @@ if TYPE_CHECKING:
     from .packing import Log, Mask
 
 
-#: of explanations ``e``, those of the study's models and clips
-_PLANNED = (
-    " JOIN planned_models pm ON pm.settings = e.settings AND pm.model = e.model"
-    " JOIN planned_clips pc ON pc.settings = e.settings AND pc.clip = e.clip WHERE e.settings = ?1"
-)
+#: of rows ``e``, those of the study
+_OF_STUDY = f" {PLANNED} WHERE e.settings = ?1"
 
 
 @dataclass(frozen=True)
@@ -138,14 +136,14 @@ class Explanations(Connection):
     def list_originals(self, settings: str) -> pl.DataFrame:
         """What the study's models say to its clips: ``clip``, ``model`` (ids), ``log_probabilities`` (packed)."""
         return self.frame(
-            f"SELECT e.clip, e.model, e.log_probabilities FROM originals e{_PLANNED} ORDER BY e.model, e.clip",
+            f"SELECT e.clip, e.model, e.log_probabilities FROM originals e{_OF_STUDY} ORDER BY e.model, e.clip",
             (settings,),
         )
 
     def list_explanations(self, settings: str) -> pl.DataFrame:
         """The study's explanations: ``clip``, ``model`` (ids), ``variables``, ``queries``, ``seconds``, ``why``."""
         return self.frame(
-            f"SELECT e.clip, e.model, e.size AS variables, e.queries, e.seconds, e.why FROM explanations e{_PLANNED}",
+            f"SELECT e.clip, e.model, e.size AS variables, e.queries, e.seconds, e.why FROM explanations e{_OF_STUDY}",
             (settings,),
         )
 
@@ -163,7 +161,7 @@ class Explanations(Connection):
         return self.frame(
             "SELECT s.id AS subset, s.explanation, e.clip, e.model, s.kind, s.draw, s.size, s.energy, s.certificate,"
             f" s.groups, s.queries, s.parent, s.why, e.size AS variables{packed} FROM explanations e"
-            f" JOIN subsets s ON s.explanation = e.id{_PLANNED} ORDER BY s.id",
+            f" JOIN subsets s ON s.explanation = e.id{_OF_STUDY} ORDER BY s.id",
             (settings,),
         )
 
@@ -175,7 +173,7 @@ class Explanations(Connection):
             " o.log_probabilities AS original, coalesce(s.log_probabilities, t.log_probabilities) AS own"
             " FROM subsets s JOIN explanations e ON e.id = s.explanation"
             " JOIN originals o ON o.settings = e.settings AND o.clip = e.clip AND o.model = e.model"
-            f" LEFT JOIN transfers t ON t.subset = s.id AND t.model = e.model{_PLANNED}"
+            f" LEFT JOIN transfers t ON t.subset = s.id AND t.model = e.model{_OF_STUDY}"
             " AND s.mask IS NOT NULL AND (?2 IS NULL OR s.kind = ?2)"
             " ORDER BY e.clip, pm.position, s.kind, s.draw",
             (settings, kind),

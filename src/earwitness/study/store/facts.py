@@ -11,22 +11,17 @@ from typing import Any
 from ...errors import StoreError
 from ...search.settings import REVISION, SearchSettings
 from .connection import Connection
-
-_PLANNED = (
-    "JOIN planned_models p ON p.settings = e.settings AND p.model = e.model"
-    " JOIN planned_clips c ON c.settings = e.settings AND c.clip = e.clip"
-)
-
+from .schema import PLANNED
 
 #: what is counted of a study, by its name, as what follows FROM
 _COUNTS = {
     "clips": "planned_clips e WHERE e.settings = ?1",
     "models": "planned_models e WHERE e.settings = ?1",
-    "originals": f"originals e {_PLANNED} WHERE e.settings = ?1",
-    "explanations": f"explanations e {_PLANNED} WHERE e.settings = ?1",
-    "signals": f"explanations e {_PLANNED} JOIN subsets s ON s.explanation = e.id"
+    "originals": f"originals e {PLANNED} WHERE e.settings = ?1",
+    "explanations": f"explanations e {PLANNED} WHERE e.settings = ?1",
+    "signals": f"explanations e {PLANNED} JOIN subsets s ON s.explanation = e.id"
     " WHERE e.settings = ?1 AND s.size IS NOT NULL",
-    "judgements": f"explanations e {_PLANNED} JOIN subsets s ON s.explanation = e.id"
+    "judgements": f"explanations e {PLANNED} JOIN subsets s ON s.explanation = e.id"
     " JOIN transfers t ON t.subset = s.id JOIN planned_models j ON j.settings = e.settings AND j.model = t.model"
     " WHERE e.settings = ?1",
 }

@@ -60,6 +60,13 @@ CREATE TABLE files (
 """
 
 
+#: of rows ``e`` with settings, model and clip, those whose model and clip are in the plan
+PLANNED = (
+    "JOIN planned_models pm ON pm.settings = e.settings AND pm.model = e.model"
+    " JOIN planned_clips pc ON pc.settings = e.settings AND pc.clip = e.clip"
+)
+
+
 #: what brings a store of the version to the next one
 MIGRATIONS = {
     1: """
