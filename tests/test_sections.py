@@ -56,12 +56,18 @@ def sections_of(path: Path) -> dict[str, Section]:
         return {section.id: section for section in make_sections(store, load_study(store, 0.5))}
 
 
+@pytest.fixture(scope="module")
+def sections(planted: Path) -> dict[str, Section]:
+    """The sections of the planted study's page."""
+    return sections_of(planted)
+
+
 def block(section: Section, title: str) -> Any:
     return next(block for block in section.blocks if block.title == title)
 
 
-def test_a_section_for_each_analysis(planted: Path) -> None:
-    found = sections_of(planted)
+def test_a_section_for_each_analysis(sections: dict[str, Section]) -> None:
+    found = sections
     expected = ["chance", "certainty", "flat-earthers", "composition", "spectral", "fidelity", "manipulation", "tables"]
     assert list(found) == expected
     for section in found.values():
@@ -87,8 +93,8 @@ def test_a_section_that_cannot_be_made_says_why(planted: Path, monkeypatch: pyte
     assert section.blocks == ()
 
 
-def test_numbers_are_those_of_the_analyses(planted: Path) -> None:
-    found = sections_of(planted)
+def test_numbers_are_those_of_the_analyses(planted: Path, sections: dict[str, Section]) -> None:
+    found = sections
     with Store(planted) as store:
         study = reopen(store)
         degrees, robust = degree_table(study, COMPOSITES), robustness_table(study, FLIPS)
@@ -101,19 +107,21 @@ def test_numbers_are_those_of_the_analyses(planted: Path) -> None:
     ]  # fmt: skip
 
 
-def test_two_models_that_hear_the_same_and_one_that_does_not(planted: Path) -> None:
+def test_two_models_that_hear_the_same_and_one_that_does_not(sections: dict[str, Section]) -> None:
     """``low`` and ``also_low`` believe each other's sets; ``high`` neither convinces nor is convinced."""
-    table = block(sections_of(planted)["flat-earthers"], "Beside its peers")
+    table = block(sections["flat-earthers"], "Beside its peers")
     rows = {row[0].rpartition(":")[2]: row for row in table.rows}
     # ``low`` convinces ``also_low``, which hears a part of its bins, and not the other way round
     assert rows["high"][1:5] == (0.0, 0.0, 0.5, 0.5)
     assert rows["low"][4] < 0
-    score = block(sections_of(planted)["flat-earthers"], "Score")
+    score = block(sections["flat-earthers"], "Score")
     assert max(score.rows, key=lambda row: row[1])[0].endswith("high")
 
 
-def test_every_block_is_drawn_and_accessible(planted: Path, browser: Any, tmp_path: Path) -> None:
-    found = sections_of(planted)
+def test_every_block_is_drawn_and_accessible(
+    planted: Path, browser: Any, tmp_path: Path, sections: dict[str, Section]
+) -> None:
+    found = sections
     with Store(planted) as store:
         opened = Window(browser, write_report(store, tmp_path))
     for name, section in found.items():
@@ -148,7 +156,7 @@ def play_all(opened: Window, page: Any, written: set[str], seconds: float) -> in
     return at
 
 
-def test_composites_play(planted: Path, browser: Any, tmp_path: Path) -> None:
+def test_composites_play(planted: Path, browser: Any, tmp_path: Path, sections: dict[str, Section]) -> None:
     """Every composite that is not silence has a sound, which is the composite, as long and of a common loudness."""
     with Store(planted) as store:
         opened = Window(browser, write_report(store, tmp_path))
@@ -157,7 +165,7 @@ def test_composites_play(planted: Path, browser: Any, tmp_path: Path) -> None:
         models = study.models["model"].to_list()
         composites = read_composites(study, COMPOSITES)
     assert loud
-    (sounds,) = (part for part in sections_of(planted)["composition"].blocks if isinstance(part, Sounds))
+    (sounds,) = (part for part in sections["composition"].blocks if isinstance(part, Sounds))
     assert [(models[signal.model], signal.name) for signal in sounds.signals] == [
         (c.model, c.label) for c in composites
     ]
@@ -238,13 +246,13 @@ def test_flips_are_pooled_by_way_and_whose_composite_it_is() -> None:
     )
 
 
-def test_a_figure_for_each_drawing(planted: Path) -> None:
-    drawings = [block for section in sections_of(planted).values() for block in section.blocks]
+def test_a_figure_for_each_drawing(planted: Path, sections: dict[str, Section]) -> None:
+    drawings = [block for section in sections.values() for block in section.blocks]
     with Store(planted) as store:
         names = [name for name, _ in draw_figures(store, load_study(store, 0.5), [0])]
     assert {"headline", "transfer-sufficient", "difference-complete-sufficient", "clip-1-a"} <= set(names)
     assert sum(isinstance(block, Curves | Estimates) for block in drawings) == sum(
-        name.startswith(tuple(sections_of(planted))) for name in names
+        name.startswith(tuple(sections)) for name in names
     )
     assert len(names) == len(set(names))
 

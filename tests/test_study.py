@@ -38,7 +38,7 @@ def study_of(folder: Path, *models: str, **changes: Any) -> Any:
     content = {
         "models": [f"python:{MODELS}:{name}" for name in models],
         "data": [{"path": str(folder)}],
-        "search": {"delta": 0.9, "budget": 3000},
+        "search": {"delta": 0.9, "budget": 600},
     }
     return parse_study({**content, **changes})
 
