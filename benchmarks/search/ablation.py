@@ -48,10 +48,10 @@ Memory = dict[bytes, NDArray[np.float32]]
 
 
 class Panel:
-    """The digit models with the first clips, and every answer they have given."""
+    """The digit models with some clips, and every answer they have given; ``offset`` as of :func:`load_clips`."""
 
-    def __init__(self, models: tuple[str, ...]) -> None:
-        self._models = models
+    def __init__(self, models: tuple[str, ...], offset: int = 0) -> None:
+        self._models, self._offset = models, offset
         self._subjects: dict[tuple[str, int], Subject] = {}
         self._memory: dict[tuple[str, str], Memory] = {}
 
@@ -60,7 +60,7 @@ class Panel:
         for name in self._models:
             key = (name, CLIPS[kind])
             if key not in self._subjects:
-                spectra = [Spectrum(clip) for clip in load_clips(CLIPS[kind])]
+                spectra = [Spectrum(clip) for clip in load_clips(CLIPS[kind], self._offset)]
                 self._subjects[key] = Subject(name, Driver(load_model(name)), spectra)
             yield self._subjects[key]
 

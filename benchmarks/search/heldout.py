@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from earwitness.search.driver import Driver
-from earwitness.signal.spectrum import Spectrum
-
-from .ablation import BUDGETS, CLIPS, Panel, _seek
-from .bench import Settings, Store, Subject, Subjects, Task, bench_code, load_clips, load_model, search_code
+from .ablation import BUDGETS, Panel, _seek
+from .bench import Settings, Store, Subjects, Task, bench_code, search_code
 from .variants import SUFFICIENT, list_variants
 
 #: recordings further on in the list than the ablation's; the benchmark's lie at every 15th
@@ -22,22 +19,9 @@ NAMES = (
 )  # fmt: skip
 
 
-class HeldOut(Panel):
-    """The digit models with other clips."""
-
-    def subjects(self, kind: str) -> Iterator[Subject]:
-        """Each model, with as many clips as the ablation's."""
-        for name in self._models:
-            key = (name, CLIPS[kind])
-            if key not in self._subjects:
-                spectra = [Spectrum(clip) for clip in load_clips(CLIPS[kind], OFFSET)]
-                self._subjects[key] = Subject(name, Driver(load_model(name)), spectra)
-            yield self._subjects[key]
-
-
 def list_heldout(settings: Settings, subjects: Subjects, store: Store) -> Iterator[Task]:
     """The variants, as in the ablation."""
-    panel, code = HeldOut(settings.models), f"{search_code()}+{bench_code('ablation', 'variants', 'heldout')}"
+    panel, code = Panel(settings.models, OFFSET), f"{search_code()}+{bench_code('ablation', 'variants', 'heldout')}"
     variants = {variant.name: variant for variant in list_variants(SUFFICIENT)}
     budget = BUDGETS[SUFFICIENT][0]
     for name in NAMES:

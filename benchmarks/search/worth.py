@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earwitness.search.attribution import Survey
+from earwitness.transferability.statistics.rates import cluster_bootstrap
 
 from .ablation import BUDGETS, CLIPS, DELTA, list_surveys
 from .bench import Cell, Store
@@ -19,7 +20,6 @@ from .heldout import NAMES
 from .tables import Row, make_table
 from .variants import COMPLETE, CONSTANTS, MAP, STAGES, SUFFICIENT, Constant, show
 
-DRAWS = 2000
 #: a change within these, and with no interval that leaves 1 out, is called flat
 FLAT = (0.95, 1.05)
 #: unit, and what a larger value gives, of the map's settings
@@ -55,7 +55,8 @@ class Ratio:
     def of(cls, changed: NDArray[np.float64], usual: NDArray[np.float64]) -> Ratio:
         """Of paired counts (float64 [pairs]); nothing counts as one."""
         logs = np.log(np.maximum(changed, 1)) - np.log(np.maximum(usual, 1))
-        return cls(*np.exp(_interval(logs)).tolist())
+        mean, low, high = np.exp(cluster_bootstrap(logs, np.ones_like(logs)))
+        return cls(float(mean), float(low), float(high))
 
     @property
     def flat(self) -> bool:
@@ -121,13 +122,6 @@ def effect(cells: dict[str, Cell], kind: str, budget: int, name: str) -> Effect 
     """What a variant does, if it was measured."""
     changed, usual = cells.get(f"{kind}/{budget}/{name}"), cells.get(f"{kind}/{budget}/")
     return Effect.of(changed, usual) if changed and usual else None
-
-
-def _interval(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean, and a 95 % interval of it by bootstrap: float64 [3]."""
-    drawn = np.random.default_rng(0).integers(values.size, size=(DRAWS, values.size))
-    low, high = np.percentile(values[drawn].mean(axis=1), [2.5, 97.5])
-    return np.array([values.mean(), low, high])
 
 
 def _head(cells: dict[str, Cell]) -> str:
@@ -216,5 +210,5 @@ def _surveys(cells: dict[str, Cell]) -> str:
 
 def _difference(changed: Sequence[Sequence[Any]], usual: Sequence[Sequence[Any]], column: int) -> str:
     values = np.array([a[column] - b[column] for a, b in zip(changed, usual, strict=True)], dtype=np.float64)
-    mean, low, high = _interval(values)
+    mean, low, high = cluster_bootstrap(values, np.ones_like(values))
     return f"{mean:+.3f} ({low:+.3f} to {high:+.3f})"
