@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -79,16 +78,12 @@ def measure(commands: dict[str, list[str]], repetitions: int) -> list[Measured]:
         for name, words in commands.items():
             start = time.perf_counter()
             process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-            _, status, usage = _wait(process)
+            _, status, usage = os.wait4(process.pid, 0)
             if status:
                 raise SystemExit(f"{' '.join(words)}: exit status {status}")
             seconds[name].append(time.perf_counter() - start)
             memory[name] = max(memory[name], usage.ru_maxrss / 1024)
     return [Measured(name, float(np.median(seconds[name][1:])), memory[name]) for name in commands]
-
-
-def _wait(process: subprocess.Popen[bytes]) -> tuple[int, int, resource.struct_rusage]:
-    return os.wait4(process.pid, 0)
 
 
 def make_store(folder: Path) -> Path:

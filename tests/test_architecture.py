@@ -88,9 +88,3 @@ def test_only_the_store_asks_its_tables() -> None:
     for path in sorted(set(PACKAGE.rglob("*.py")) - set(store.rglob("*.py"))):
         found = re.search(r"\bSELECT\b|\bINSERT\b|\.frame\(", path.read_text(encoding="utf-8"))
         assert found is None, f"{path.relative_to(ROOT)} asks the tables itself; give {store.name}/ a method for it"
-
-
-def test_what_tells_how_far_a_study_is_needs_no_arrays_and_no_frames() -> None:
-    code = "import sys, earwitness.study.status; print(*sys.modules)"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"numpy", "polars", "scipy", "torch"} & set(found)

@@ -67,10 +67,9 @@ def block(section: Section, title: str) -> Any:
 
 
 def test_a_section_for_each_analysis(sections: dict[str, Section]) -> None:
-    found = sections
     expected = ["chance", "certainty", "flat-earthers", "composition", "spectral", "fidelity", "manipulation", "tables"]
-    assert list(found) == expected
-    for section in found.values():
+    assert list(sections) == expected
+    for section in sections.values():
         assert section.intro
         assert section.blocks
         titles = [block.title for block in section.blocks]
@@ -94,13 +93,12 @@ def test_a_section_that_cannot_be_made_says_why(planted: Path, monkeypatch: pyte
 
 
 def test_numbers_are_those_of_the_analyses(planted: Path, sections: dict[str, Section]) -> None:
-    found = sections
     with Store(planted) as store:
         study = reopen(store)
         degrees, robust = degree_table(study, COMPOSITES), robustness_table(study, FLIPS)
-    drawn = block(found["composition"], "Degree of compositionality").rows
+    drawn = block(sections["composition"], "Degree of compositionality").rows
     assert [row[1] for row in drawn] == degrees["degree"].drop_nulls().to_list()
-    within = block(found["manipulation"], "Flipped within 30 dB").rows
+    within = block(sections["manipulation"], "Flipped within 30 dB").rows
     assert [row[1:] for row in within] == [
         (row["rate"], row["low"], row["high"])
         for row in robust.iter_rows(named=True) if row["bound"] == "30 dB"
@@ -121,10 +119,9 @@ def test_two_models_that_hear_the_same_and_one_that_does_not(sections: dict[str,
 def test_every_block_is_drawn_and_accessible(
     planted: Path, browser: Any, tmp_path: Path, sections: dict[str, Section]
 ) -> None:
-    found = sections
     with Store(planted) as store:
         opened = Window(browser, write_report(store, tmp_path))
-    for name, section in found.items():
+    for name, section in sections.items():
         page = opened.go(f"#/section/{name}")
         assert page.text_content("h1") == section.title
         assert page.locator("main section.block h2").all_text_contents() == [block.title for block in section.blocks]

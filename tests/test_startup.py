@@ -62,6 +62,7 @@ def folder(tmp_path: Path) -> Path:
     [
         ("import earwitness", set()),
         ("from earwitness import SearchSettings", set()),
+        ("import earwitness.study.status", set()),
         ("from earwitness import Clip", {"numpy", "soundfile", "soxr"}),
         (run("--help"), set()),
         (run("version"), set()),

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 import earwitness
 from earwitness.datasets.builtin import FOLDER
 from earwitness.report.plots.style import CYCLE, paper_style
-from earwitness.search import sufficiency, surrogate
+from earwitness.search import singles, sufficiency, surrogate
 from earwitness.search.driver import Driver, Job
 from earwitness.search.questions import Target
 from earwitness.signal.spectrum import Spectrum
@@ -55,8 +56,7 @@ class Heard:
 def listening() -> Iterator[Heard]:
     """Listen to the searches meanwhile."""
     heard = Heard()
-    stages: Any = sufficiency
-    choose, learn, ask = surrogate.Surrogate.choose, surrogate._Learnt.slack, stages.ask_singles
+    choose, learn, ask = surrogate.Surrogate.choose, surrogate._Learnt.slack, singles.ask_singles
 
     def heard_choose(self: Any, masks: Any, count: int, worth: Any) -> Any:
         chosen, first = choose(self, masks, count, worth)
@@ -79,13 +79,12 @@ def listening() -> Iterator[Heard]:
         heard.bins, heard.slack = yield from ask(*given)
         return heard.bins, heard.slack
 
-    surrogate.Surrogate.choose, surrogate._Learnt.slack = heard_choose, heard_learn  # type: ignore[method-assign]
-    stages.ask_singles = heard_singles
-    try:
+    with (
+        patch.object(surrogate.Surrogate, "choose", heard_choose),
+        patch.object(surrogate._Learnt, "slack", heard_learn),
+        patch.object(sufficiency, "ask_singles", heard_singles),
+    ):
         yield heard
-    finally:
-        surrogate.Surrogate.choose, surrogate._Learnt.slack = choose, learn  # type: ignore[method-assign]
-        stages.ask_singles = ask
 
 
 def draw_singles(axes: Axes, heard: Heard, spectrum: Spectrum) -> None:

@@ -66,10 +66,12 @@ def judge(raw: pl.DataFrame, log_probabilities: Log, labels: tuple[str, ...]) ->
 
 
 def top_labels(logs: Log, labels: tuple[str, ...]) -> pl.Series:
+    """The label of each answer, float32 [rows, n]."""
     return pl.Series(np.array(labels, dtype=object)[logs.argmax(axis=1)].tolist(), dtype=pl.String)
 
 
 def top_probabilities(logs: Log) -> pl.Series:
+    """Its probability."""
     return pl.Series(np.exp(logs.max(axis=1, initial=-np.inf).astype(np.float64)), dtype=pl.Float64)
 
 

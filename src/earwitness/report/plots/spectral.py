@@ -81,6 +81,7 @@ def plot_flips(flips: pl.DataFrame) -> Figure:
     flips = flips.filter(pl.col("level").is_not_null())
     judges = sorted(flips["judge"].unique().to_list())
     labels = sorted(flips["label"].unique().to_list())
+    colours = dict(zip(labels, _cycle(len(labels)), strict=True))
     styles = {"overlay": "-", "replace": "--", "noise": ":"}
     figure, panels = _facet(
         flips, {judge: f"judged by {_short(judge)}" for judge in judges}, down="source", across="judge", row="of {}",
@@ -90,9 +91,8 @@ def plot_flips(flips: pl.DataFrame) -> Figure:
         for label, way in sorted(flips.select("label", "way").unique().rows()):
             line = part.filter((pl.col("label") == label) & (pl.col("way") == way))
             line = line.group_by("level").agg(pl.col("flips").sum(), pl.col("clips").sum()).sort("level")
-            colour = CYCLE[labels.index(label) % len(CYCLE)]
             panel.plot(
-                line["level"], line["flips"] / line["clips"], styles[way], color=colour, linewidth=1,
+                line["level"], line["flips"] / line["clips"], styles[way], color=colours[label], linewidth=1,
                 label=f"{label}, {way}",
             )  # fmt: skip
         panel.set_ylim(-0.03, 1.03)

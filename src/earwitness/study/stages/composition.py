@@ -33,10 +33,11 @@ from ...models import Classifier
 from ...search.driver import choose_batch
 from ...signal.audio import SILENCE
 from ...signal.masks import Mask, from_runs, to_runs
+from ...transferability.definitions import top_labels
 from ...transferability.statistics.rates import wilson
 from ..progress import Reporter
 from ..reopen import Reopened
-from ..store import unpack
+from ..store import unpack_all
 from .units import Done, Rows, Unit, do_units
 
 ANALYSIS, CROSSING = "composition", "crossing"
@@ -383,8 +384,8 @@ def _change(
 def originals(study: Reopened) -> pl.DataFrame:
     """What every model says to every clip: ``clip``, ``model`` (ids), ``answer``."""
     raw = study.store.list_originals(study.key)
-    tops = [study.labels[int(unpack(blob).argmax())] for blob in raw["log_probabilities"]]
-    return raw.select("clip", "model", answer=pl.Series(tops, dtype=pl.String))
+    logs = unpack_all(raw["log_probabilities"], len(study.labels))
+    return raw.select("clip", "model", answer=top_labels(logs, study.labels))
 
 
 def _name(study: Reopened, rows: pl.DataFrame) -> pl.DataFrame:
