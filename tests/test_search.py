@@ -127,7 +127,7 @@ def test_a_noisy_model_is_solved_at_eight_repetitions() -> None:
         def __init__(self) -> None:
             self._oracle = Oracle(has(LOW), noise=1.5, seed=7)
 
-    chosen = SearchSettings(delta=0.5, budget=8_000, repeats=8)
+    chosen = SearchSettings(delta=0.5, budget=20_000, repeats=8)
     explanation = explain(make_clip(SIZE), Classifier(Noisy()), chosen)
     part = explanation.sufficient[0]
     assert isinstance(part, Subset)
