@@ -40,9 +40,9 @@ def test_every_set_has_its_nulls_and_all_models_judge_them(tmp_path: Path) -> No
     parents = answers.judgements.select("subset", "judge", parent_size="size", parent_energy="energy")
     nulls = answers.nulls.join(parents, left_on=["parent", "judge"], right_on=["subset", "judge"])
     assert nulls.height == answers.nulls.height
-    # a clip and model: 3 sets (sufficient, complete, one_complete) x 2 draws x 2 kinds, and silence; two judges
-    assert nulls.group_by("clip", "source").len()["len"].to_list() == [(3 * 2 * 2 + 1) * 2] * 4
-    same = nulls.filter(pl.col("kind") == "null_size")
+    # a clip and model: 3 sets (sufficient, complete, one_complete) x 2 draws x 3 kinds, and silence; two judges
+    assert nulls.group_by("clip", "source").len()["len"].to_list() == [(3 * 2 * 3 + 1) * 2] * 4
+    same = nulls.filter(pl.col("kind").is_in(["null_size", "null_profile"]))
     assert same["size"].to_list() == same["parent_size"].to_list() == [sizes[i] for i in same["subset"]]
     quiet = nulls.filter(pl.col("kind") == "silence")
     assert quiet["size"].to_list() == [0] * 8
@@ -66,6 +66,20 @@ def test_nulls_are_drawn_once_and_more_change_none(tmp_path: Path) -> None:
     assert do(more, tmp_path / "s.db") == Summary(0, 4, 0)
     assert set(first) < set(nulls_of(tmp_path / "s.db"))
     assert do(one, tmp_path / "s.db") == Summary(0, 0, 0)
+
+
+def test_a_store_of_fewer_kinds_gets_what_it_lacks(tmp_path: Path) -> None:
+    make_clips(tmp_path / "clips", 2)
+    do(study_of(tmp_path / "clips", "low", "high", transfer={"nulls": 2}), tmp_path / "s.db")
+    whole = nulls_of(tmp_path / "s.db")
+    with sqlite3.connect(tmp_path / "s.db") as db:
+        gone = "(SELECT id FROM subsets WHERE kind = 'null_profile')"
+        db.execute(f"DELETE FROM transfers WHERE subset IN {gone}")
+        db.execute("DELETE FROM subsets WHERE kind = 'null_profile'")
+    # of the other kinds there are more than it asks for
+    do(study_of(tmp_path / "clips", "low", "high", transfer={"nulls": 1}), tmp_path / "s.db")
+    there = nulls_of(tmp_path / "s.db")
+    assert [row for row in whole if row[4] != "null_profile" or row[5] < 3] == there
 
 
 def test_overlaps_are_by_energy(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_one_explanation_and_one_other_model(tmp_path: Path) -> None:
     own = answers.judgements.filter(pl.col("kind") == "sufficient")
     assert own.select("source", "judge", "accepted").rows() == [("low", "also_low", True)]
     assert answers.nulls["kind"].value_counts().sort("kind").rows() == [
-        ("null_energy", 9), ("null_size", 9), ("silence", 1),
+        ("null_energy", 9), ("null_profile", 9), ("null_size", 9), ("silence", 1),
     ]  # fmt: skip
     assert earwitness.transfer(explanation, [ALSO], nulls=0).nulls.is_empty()
 

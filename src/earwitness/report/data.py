@@ -13,8 +13,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ..analyses.chance import NULLS
 from ..models import fold
-from ..search.settings import SearchSettings
+from ..search.settings import KINDS, SearchSettings
 from ..signal.domains import Domain
 from ..study.store import Store, unpack_all
 from ..transferability.answers import short_names
@@ -27,7 +28,7 @@ Log = NDArray[np.float32]
 #: the clips themselves as a kind of signal: what transfer is to be read against
 ORIGINAL = "original"
 #: the kinds of signal, in the order in which they are shown
-ORDER = ("sufficient", "complete", "one_complete", "inverse", "null_size", "null_energy", "silence", ORIGINAL)
+ORDER = (*KINDS, *NULLS, ORIGINAL)
 
 
 @dataclass(frozen=True)

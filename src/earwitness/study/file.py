@@ -35,7 +35,7 @@ class TransferSection(_Section):
     """``[transfer]``: when a signal counts as transferable, and by chance. ε costs nothing to change."""
 
     epsilon: float = Field(default=0.5, gt=0, le=1, description="ε: certain is below ε·log2(labels) bits of entropy")
-    nulls: int = Field(default=1, ge=0, description="null signals a set: so many of its size, so many of its energy")
+    nulls: int = Field(default=1, ge=0, description="null signals a set: so many of its size, its energy, and both")
 
 
 class RunSection(_Section):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ...analyses.chance import NULLS
 from ...study.store import Store
 from ...transferability.statistics.rates import chance_corrected
 from ..data import StudyData
@@ -13,10 +14,9 @@ from .blocks import Estimates, Section, Table
 
 #: kinds of signal that chance is told apart from, and what it is
 KINDS = ("sufficient", "complete", "one_complete")
-NULLS = ("null_size", "null_energy", "silence")
 NAMES = {
     "one_complete": "one-complete", "null_size": "random, same size", "null_energy": "random, same energy",
-    "original": "the recordings themselves",
+    "null_profile": "random, same size and energy", "original": "the recordings themselves",
 }  # fmt: skip
 
 
@@ -25,7 +25,7 @@ def chance(store: Store, data: StudyData) -> Section | None:
     if data.alone or "sufficient" not in data.signals:
         return None
     rows = []
-    nulls = [kind for kind in data.signals if kind.startswith(NULLS)]
+    nulls = [kind for kind in data.signals if kind.startswith(tuple(NULLS))]
     for kind in (*KINDS, *nulls, "original"):
         if kind in data.signals:
             rows.append((_name(kind), *_mean(data, kind, np.ones(len(data.signals[kind].clip), dtype=bool))))
@@ -41,7 +41,8 @@ def chance(store: Store, data: StudyData) -> Section | None:
     if "null_size" in data.signals:
         blocks.append(_by_model(data))
     intro = "A rate is read against chance: how often the same model accepts random signals that keep as many variables"
-    intro += ", or as much energy, and silence. A model that gives one answer to silence accepts every signal of it."
+    intro += ", as much energy, or both, and silence. "
+    intro += "A model that gives one answer to silence accepts every signal of it."
     if not nulls:
         intro += " This study drew no random signals; what is left is the agreement on the recordings themselves."
     return Section("chance", "Chance", intro, blocks)

@@ -45,7 +45,7 @@ const any = (value) => {
 
 const KINDS = {
   original: "the recordings", sufficient: "sufficient", complete: "complete", one_complete: "one-complete", inverse: "inverse",
-  null_size: "random, same size", null_energy: "random, same energy", silence: "silence",
+  null_size: "random, same size", null_energy: "random, same energy", null_profile: "random, same size and energy", silence: "silence",
 };
 const kindName = (kind) => {
   const [base, of] = kind.split("_of_");
@@ -59,6 +59,7 @@ const kindText = {
   inverse: "What is left once the complete set is removed.",
   null_size: "Chance: as many variables as the set, drawn at random.",
   null_energy: "Chance: as much energy as the set, drawn at random.",
+  null_profile: "Chance: each variable of the set replaced by another of like energy.",
   silence: "Nothing at all.",
 };
 

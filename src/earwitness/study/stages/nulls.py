@@ -11,7 +11,7 @@ from hashlib import blake2b
 
 import polars as pl
 
-from ...analyses.chance import NULLS, draw_nulls
+from ...analyses.chance import DRAWN, NULLS, draw_nulls
 from ...errors import EarwitnessError, StoreError
 from ...search.settings import KINDS
 from ...signal.spectrum import Spectrum
@@ -82,10 +82,10 @@ def _add(
 
 def _lacking(rows: pl.DataFrame, own: pl.DataFrame, count: int) -> bool:
     """Whether null signals are missing: ``count`` a set and kind, and one silence an explanation."""
-    sets = own.group_by("explanation").len("sets")
-    found = rows.filter(pl.col("kind").is_in(list(NULLS))).group_by("explanation").len("found")
-    both = sets.join(found, on="explanation", how="left").with_columns(pl.col("found").fill_null(0))
-    wanted = pl.col("sets") * count * (len(NULLS) - 1) + min(count, 1)
+    sets = own.group_by("explanation").len("sets").join(pl.DataFrame({"kind": list(NULLS)}), how="cross")
+    found = rows.group_by("explanation", "kind").len("found")
+    both = sets.join(found, on=["explanation", "kind"], how="left").with_columns(pl.col("found").fill_null(0))
+    wanted = pl.when(pl.col("kind").is_in(DRAWN)).then(pl.col("sets") * count).otherwise(min(count, 1))
     return bool((both["found"] < both.select(wanted).to_series()).any())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from ...analyses.chance import DRAWN
 from ..answers import Answers
 from ..options import Options
 from ..statistics.rates import chance_corrected, interval, ratio, resample
@@ -13,9 +14,10 @@ from .grid import JUDGED, Grid, as_column, in_order, judged_by_others
 def chance(answers: Answers, options: Options) -> pl.DataFrame:
     """α beside what null signals of the same sets are accepted for.
 
-    ``null`` is ``null_size`` (as many variables), ``null_energy`` (as much energy), ``silence``, or ``original``
-    (the clip itself). ``excess`` is α − chance; ``corrected`` is (α − chance) / (1 − chance), null where chance
-    accepts all. Only sets with that null signal count. Rows of a model with itself are in: does it need *this* set?
+    ``null`` is ``null_size`` (as many variables), ``null_energy`` (as much energy), ``null_profile`` (both),
+    ``silence``, or ``original`` (the clip itself). ``excess`` is α − chance; ``corrected`` is (α − chance) /
+    (1 − chance), null where chance accepts all. Only sets with that null signal count. Rows of a model with itself are
+    in: does it need *this* set?
     """
     judged, parts = answers.judgements.filter(pl.col("kind").is_in(JUDGED)), []
     nulls = null_rates(answers)
@@ -68,7 +70,7 @@ def silence(answers: Answers, options: Options) -> pl.DataFrame:
 def null_rates(answers: Answers) -> dict[str, pl.DataFrame]:
     """What each judge accepts by chance: (``subset``, ``judge``, ``chance``) by name of the null."""
     rates = {}
-    for name in ("null_size", "null_energy"):
+    for name in DRAWN:
         rows = answers.nulls.filter(pl.col("kind") == name).group_by("parent", "judge")
         rates[name] = rows.agg(chance=pl.col("accepted").mean()).rename({"parent": "subset"})
     sets = answers.judgements.select("subset", "clip", "source", "judge", "label")
