@@ -7,10 +7,11 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .analyses.robustness import Robustness, find_robust
     from .errors import AudioError, ConfigError, EarwitnessError, LabelError, ModelError, StoreError
     from .explanation import Explanation, Missing, Subset, explain
     from .models import Classifier, Model, align, aligned, as_classifier, open_model
-    from .search.settings import SearchSettings
+    from .search.settings import RobustSettings, SearchSettings
     from .signal.audio import Clip, read
     from .transferability.answers import Answers
     from .transferability.judges import transfer
@@ -29,6 +30,8 @@ __all__ = [
     "Missing",
     "Model",
     "ModelError",
+    "RobustSettings",
+    "Robustness",
     "SearchSettings",
     "StoreError",
     "Subset",
@@ -36,6 +39,7 @@ __all__ = [
     "aligned",
     "as_classifier",
     "explain",
+    "find_robust",
     "open_model",
     "read",
     "transfer",
@@ -43,10 +47,11 @@ __all__ = [
 
 #: where the public names live; each is imported when it is first asked for, since torch takes a second
 _HOMES = {
+    "analyses.robustness": ("Robustness", "find_robust"),
     "errors": ("AudioError", "ConfigError", "EarwitnessError", "LabelError", "ModelError", "StoreError"),
     "explanation": ("Explanation", "Missing", "Subset", "explain"),
     "models": ("Classifier", "Model", "align", "aligned", "as_classifier", "open_model"),
-    "search.settings": ("SearchSettings",),
+    "search.settings": ("RobustSettings", "SearchSettings"),
     "signal.audio": ("Clip", "read"),
     "transferability.answers": ("Answers",),
     "transferability.judges": ("transfer",),

@@ -14,6 +14,34 @@ KINDS = ("sufficient", "complete", "one_complete", "inverse")
 
 
 @dataclass(frozen=True)
+class RobustSettings(Settings):
+    """What makes a set robust, and how it is sought.
+
+    Attributes
+    ----------
+    views : tuple of str
+        Kinds of view, composed: see :mod:`earwitness.signal.views`.
+    level : float
+        τ: a set is robust if the lower bound of the share of views in which it holds reaches this.
+    searched : int
+        Views that the search asks.
+    verified : int
+        Views drawn afresh, in which what was found is verified, and the survival of every set measured.
+    budget : int
+        Questions a clip and kind of set.
+    """
+
+    views: tuple[str, ...] = setting(
+        ("noise:30", "gain:6", "shift:10"),
+        "harmless changes: noise:DB, gain:DB, shift:MS, room, codec:mp3, codec:vorbis, others",
+    )
+    level: float = setting(0.9, "τ: share of the views in which a robust set holds, surely", gt=0, lt=1)
+    searched: int = setting(32, "views that the search asks", ge=1)
+    verified: int = setting(64, "views drawn afresh to verify in", ge=2)
+    budget: int = setting(1500, "questions a clip, model and kind of robust set", ge=10)
+
+
+@dataclass(frozen=True)
 class SearchSettings(Settings):
     """Everything that decides what a search finds, apart from clip and model.
 

@@ -39,8 +39,10 @@ class Surrogate:
         energy = energy / max(float(energy.max()), 1e-30)
         upper = energy * (place - self._band)
         self._shares = (energy - upper, upper)  # of a variable's energy, for the two bands it lies between
-        # where there are several parts, what a set leaves decides as well
-        self._total = self._pool(np.ones((1, size), dtype=bool)) if len(property_.parts) > 1 else None
+        # of nothing, a part that asks about what is left asks about everything: then that decides as well
+        silence = np.zeros((1, size), dtype=bool)
+        left = any(part.masks(silence)[:, :size].any() for part in property_.parts)
+        self._total = self._pool(~silence) if left else None
         # sets that came near are started from again where one part decides: of several it is not known who came near
         self._missed: list[tuple[float, NDArray[np.intp]]] | None = [] if len(property_.parts) == 1 else None
         self.parts = tuple(_Learnt(part, self._describe, self._missed) for part in property_.parts)

@@ -122,7 +122,9 @@ class Spectrum:
         """The number of rFFT bins of the whole clip, N//2 + 1."""
         return len(self.clip) // 2 + 1
 
-    def invert(self, masks: Mask, device: torch.device | str = "cpu") -> Tensor:
+    def invert(
+        self, masks: Mask, device: torch.device | str = "cpu", fill: NDArray[np.complex128] | None = None
+    ) -> Tensor:
         """Make the signals that masks keep.
 
         Parameters
@@ -130,23 +132,44 @@ class Spectrum:
         masks : bool [M, size]
         device : torch.device
             Where the signals are wanted; on a CUDA device the transform runs there.
+        fill : complex128, optional
+            What removed content becomes, see :meth:`fill_with`; by default what the domain's occlusion says.
 
         Returns
         -------
         Tensor, float32 [M, N]
         """
         device = torch.device(device)
+        fill = self._fill if fill is None else fill
         if self._stft is not None:
-            return torch.from_numpy(self._invert_stft(masks)).to(device)
+            cells = (np.where(mask.reshape(self._values.shape), self._values, fill) for mask in masks)
+            return torch.from_numpy(self._invert_cells(cells)).to(device)
         if device.type == "cuda":
-            values, fill = self._on(device)
-            chosen = torch.where(torch.from_numpy(self._to_bins(masks)).to(device), values, fill)
+            values, other = torch.from_numpy(self._values).to(device), torch.from_numpy(fill).to(device)
+            chosen = torch.where(torch.from_numpy(self._to_bins(masks)).to(device), values, other)
             signal: Tensor = torch.fft.irfft(chosen, len(self.clip), dim=1).float()
             return signal
-        signals = self._synthesize(
-            len(masks), lambda rows: np.where(self._to_bins(masks[rows]), self._values, self._fill)
-        )
+        signals = self._synthesize(len(masks), lambda rows: np.where(self._to_bins(masks[rows]), self._values, fill))
         return torch.from_numpy(signals).to(device)
+
+    def fill_with(self, other: Clip) -> NDArray[np.complex128]:
+        """What removed content becomes where another recording takes its place: its transform, cut or zero-padded to
+        the clip's length and scaled to the clip's power.
+
+        Raises
+        ------
+        ConfigError
+            The rates differ.
+        """
+        if other.sample_rate != self.clip.sample_rate:
+            raise ConfigError(
+                f"{other.path or 'other'}: {other.sample_rate} Hz; use the clip's {self.clip.sample_rate}"
+            )
+        samples = np.zeros(len(self.clip))
+        samples[: min(len(other), samples.size)] = other.samples[: samples.size]
+        own = float(np.square(self.clip.samples, dtype=np.float64).mean())
+        power = float((samples**2).mean())
+        return self._transform(samples * np.sqrt(own / power) if power > 0 else samples)
 
     def change(self, gains: NDArray[np.complex128], device: torch.device | str = "cpu") -> Tensor:
         """Make the signals in which each variable is multiplied by a complex gain.
@@ -168,8 +191,7 @@ class Spectrum:
             cells = gains.reshape(-1, *self._values.shape) * self._values
             return torch.from_numpy(self._invert_cells(cells)).to(device)
         if device.type == "cuda":
-            values, _ = self._on(device)
-            changed = torch.from_numpy(self._to_bins(gains)).to(device) * values
+            changed = torch.from_numpy(self._to_bins(gains) * self._values).to(device)
             signal: Tensor = torch.fft.irfft(changed, len(self.clip), dim=1).float()
             return signal
         signals = self._synthesize(len(gains), lambda rows: self._to_bins(gains[rows]) * self._values)
@@ -233,9 +255,6 @@ class Spectrum:
         phase = np.divide(self._values, magnitude, out=np.ones_like(self._values), where=magnitude > 0)
         return np.asarray(magnitude.mean() * phase, dtype=np.complex128)
 
-    def _on(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        return torch.from_numpy(self._values).to(device), torch.from_numpy(self._fill).to(device)
-
     def _bands(self) -> NDArray[np.intp] | None:
         if self.domain.kind in ("rfft", "stft"):
             return None
@@ -275,11 +294,6 @@ class Spectrum:
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             list((pool.map if len(starts) > 1 else map)(synthesize, starts))
         return signals
-
-    def _invert_stft(self, masks: Mask) -> NDArray[np.float32]:
-        return self._invert_cells(
-            np.where(mask.reshape(self._values.shape), self._values, self._fill) for mask in masks
-        )
 
     def _invert_cells(self, transforms: Iterable[NDArray[np.complex128]]) -> NDArray[np.float32]:
         """The signals of short-time transforms, float32 [M, N]."""
