@@ -10,12 +10,13 @@ ICASSP 2022 (arXiv 2110.01200), as a worked example of a network of one's own: a
     done
     export AASIST=aasist          # the folder of the weights; this is the default
     earwitness models check python:examples/aasist.py:aasist python:examples/aasist.py:aasist_l
-    earwitness explain speech.wav --model python:examples/aasist.py:aasist --seconds 4.0375
+    earwitness explain speech.wav --model python:examples/aasist.py:aasist
 
 The network hears 64,600 samples at 16 kHz, 4.0375 s. As its authors do it, a shorter waveform is repeated until it is
-that long, and of a longer one the first 64,600 samples are taken; frequencies of a clip that is cut are those of all
-of it, so explain clips of 4.0375 s or less. Labels are in the order of the outputs: ``spoof``, ``bonafide``. Digital
-silence is bona fide to both (0.988 and 0.504), so what suffices for that answer may be very little.
+that long, and of a longer one the first 64,600 samples are taken. So explain longer recordings with
+``--seconds 4.0375``, else what nobody heard has frequencies too; but leave that out for shorter ones, as it would fill
+them up with silence in place of repeating them. Labels are in the order of the outputs: ``spoof``, ``bonafide``.
+Digital silence is bona fide, 0.988, to AASIST and undecided, 0.504, to AASIST-L, so very little may suffice.
 
 Every module with weights is named as in the published files. Dropout is left out: this answers and is not trained.
 """
@@ -23,6 +24,7 @@ Every module with weights is named as in the published files. Dropout is left ou
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +54,7 @@ class AASIST(nn.Module):
         self.conv_time = SincFilters()
         self.first_bn = nn.BatchNorm2d(1)
         sizes = (1, 32, 32, channels, channels, channels, channels)
-        blocks = (ResidualBlock(*pair, first=i == 0) for i, pair in enumerate(zip(sizes, sizes[1:], strict=False)))
+        blocks = (ResidualBlock(*pair, first=i == 0) for i, pair in enumerate(pairwise(sizes)))
         # channels last: on a CPU the same numbers in two thirds of the time
         self.encoder = nn.Sequential(*(nn.Sequential(block) for block in blocks)).to(memory_format=torch.channels_last)
         self.pos_S = nn.Parameter(torch.randn(1, 23, channels))  # where each of the 23 frequencies is
