@@ -35,6 +35,9 @@ class Model(ABC):
         The back end's name, e.g. ``builtin``, ``hf``, ``onnx``.
     architecture : str
         The family, for tables, e.g. ``Wav2Vec2ForSequenceClassification``.
+    samples : int or None
+        The model's own length at :attr:`sample_rate`, where it states one: what it computes on at least, however
+        short the clip.
     frontend : str
         Who computes the features: ``model`` where the model itself takes waveforms, ``torch`` for one of
         :mod:`earwitness.models.frontends`, ``library`` for the model's library, on the CPU.
@@ -55,6 +58,7 @@ class Model(ABC):
     parameters: int = 0
     backend: str = ""
     architecture: str = ""
+    samples: int | None = None
     frontend: str = "model"
     device: torch.device = torch.device("cpu")
     notes: tuple[str, ...] = ()

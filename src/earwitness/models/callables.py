@@ -7,8 +7,10 @@ The attribute is an object, or a factory without parameters that returns one, wi
 - ``__call__(waveforms)``: float32 [B, N] (a torch tensor, or what ``np.asarray`` makes of it) → logits or
   probabilities [B, K]. Rows that are non-negative and sum to 1 are read as probabilities.
 
-Optional: ``parameters`` (int), ``fingerprint`` (str; else the source file and the attribute's name are hashed),
-``differentiable`` and ``deterministic`` (bool).
+Optional: ``parameters`` (int; those of a ``torch.nn.Module`` are counted), ``architecture`` (str; else the class's
+name), ``samples`` (int; the one length it hears, if it has one), ``notes`` (sequence of str), ``differentiable`` and
+``deterministic`` (bool), ``fingerprint`` (str; else the source file and the attribute's name are hashed, and the
+weights of a ``torch.nn.Module``).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import numbers
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -26,7 +29,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ModelError
-from .base import Model, as_logits, scores_of
+from .base import Model, as_logits, fingerprint_network, scores_of
 
 
 class CallableModel(Model):
@@ -52,8 +55,10 @@ class CallableModel(Model):
         self.labels = tuple(str(label) for label in labels)
         self.sample_rate = int(sample_rate)
         self.spec, self.fingerprint, self.backend = spec, fingerprint, backend
-        self.parameters = int(getattr(call, "parameters_count", 0) or _count(call))
-        self.architecture = type(call).__name__
+        self.parameters = _whole(call, "parameters", spec) or _count(call)
+        self.architecture = str(getattr(call, "architecture", "") or type(call).__name__)
+        self.samples = _whole(call, "samples", spec)
+        self.notes = _notes(call, self.samples, self.sample_rate)
         self.differentiable = bool(getattr(call, "differentiable", False))
         self.deterministic = bool(getattr(call, "deterministic", True))
         if len(set(self.labels)) < 2:
@@ -87,7 +92,7 @@ def load_callable(target: str, device: torch.device) -> CallableModel:
         raise ModelError(f"{spec}: {attribute} lacks labels, sample_rate or __call__; see the docs on python: models")
     if isinstance(thing, torch.nn.Module):
         thing = thing.eval().to(device)
-    fingerprint = str(getattr(thing, "fingerprint", "")) or _fingerprint(module, attribute)
+    fingerprint = str(getattr(thing, "fingerprint", "")) or _fingerprint(module, attribute, thing)
     model = CallableModel(thing, thing.labels, thing.sample_rate, spec=spec, fingerprint=fingerprint)
     if isinstance(thing, torch.nn.Module):
         model.device, model.differentiable = device, True
@@ -138,14 +143,30 @@ def _import(where: str, spec: str) -> ModuleType:
     return module
 
 
-def _fingerprint(module: ModuleType, attribute: str) -> str:
+def _fingerprint(module: ModuleType, attribute: str, thing: Any) -> str:
     source = getattr(module, "__file__", None)
-    content = Path(source).read_bytes() if source else module.__name__.encode()
-    return hashlib.blake2b(content + b"\0" + attribute.encode(), digest_size=16).hexdigest()
+    content = (Path(source).read_bytes() if source else module.__name__.encode()) + b"\0" + attribute.encode()
+    if isinstance(thing, torch.nn.Module):  # its weights may come from a file that the source only names
+        return fingerprint_network(thing, content)
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _whole(call: Any, name: str, spec: str) -> int | None:
+    """A whole number that the model may state of itself; a method of that name states nothing."""
+    stated = getattr(call, name, None)
+    if stated is None or callable(stated):
+        return None
+    if not isinstance(stated, numbers.Integral) or isinstance(stated, bool) or stated < 0:
+        raise ModelError(f"{spec}: {name} {stated!r}; give a whole number, or leave it out")
+    return int(stated) or None
 
 
 def _count(call: Any) -> int:
-    if isinstance(call, torch.nn.Module):
-        return sum(weights.numel() for weights in call.parameters())
-    parameters = getattr(call, "parameters", 0)
-    return parameters if isinstance(parameters, int) else 0
+    return sum(weights.numel() for weights in call.parameters()) if isinstance(call, torch.nn.Module) else 0
+
+
+def _notes(call: Any, samples: int | None, sample_rate: int) -> tuple[str, ...]:
+    stated = getattr(call, "notes", ())
+    notes = (stated,) if isinstance(stated, str) else tuple(str(note) for note in stated)
+    length = f"length: hears {samples} samples, {samples / sample_rate:g} s" if samples else ""
+    return (length, *notes) if length else notes

@@ -92,7 +92,7 @@ class FileModel(Model):
         notes: Iterable[str] = (),
     ) -> None:  # fmt: skip
         self._call, self._sidecar = call, sidecar
-        self.labels, self.sample_rate = sidecar.labels, sidecar.sample_rate
+        self.labels, self.sample_rate, self.samples = sidecar.labels, sidecar.sample_rate, sidecar.samples
         self.spec, self.backend, self.architecture, self.fingerprint = spec, backend, architecture, fingerprint
         self.device, self.parameters, self.differentiable = device, parameters, differentiable
         self.notes = (*notes, *_describe(sidecar))

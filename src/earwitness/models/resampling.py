@@ -26,6 +26,7 @@ class Resampled(Model):
         self.fingerprint = f"{model.fingerprint}@{sample_rate}"
         self.parameters, self.backend, self.architecture = model.parameters, model.backend, model.architecture
         self.frontend = model.frontend
+        self.samples = model.samples and -(-model.samples * sample_rate // model.sample_rate)
         self.device, self.deterministic = model.device, model.deterministic
         self.notes = (*model.notes, f"signals are resampled from {sample_rate} to {model.sample_rate} Hz (soxr HQ)")
 

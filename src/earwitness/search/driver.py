@@ -134,7 +134,7 @@ class Driver:
         parts: list[Log] = []
         done = 0
         while done < len(masks):
-            size = self.batch or choose_batch(len(spectrum.clip), self.classifier.model.device)
+            size = self._room(len(spectrum.clip))
             try:
                 parts.append(self._call([(spectrum, masks[done : done + size])], half=False))
                 done += size
@@ -176,7 +176,7 @@ class Driver:
     def _ask(self, waiting: deque[_Waiting]) -> None:
         """One model call: fill a batch with questions on clips as long as the first one's."""
         samples = len(waiting[0].job.spectrum.clip)
-        room = self.batch or choose_batch(samples, self.classifier.model.device)
+        room = self._room(samples)
         taken: list[tuple[Job[Any], list[bytes]]] = []
         for state in waiting:
             if room == 0:
@@ -206,6 +206,11 @@ class Driver:
         todo = {id(state.job): state.todo for state in waiting}
         for job, keys in taken:
             todo[id(job)].extendleft(reversed(keys))
+
+    def _room(self, samples: int) -> int:
+        """Signals a model call; a model with a length of its own fills up shorter clips to it."""
+        model = self.classifier.model
+        return self.batch or choose_batch(max(samples, model.samples or 0), model.device)
 
     def _shrink(self, size: int, error: Exception) -> None:
         """Halve the batches if the last one found no memory (another process may use the device as well)."""
