@@ -1,0 +1,1 @@
+"""Evidence that survives and convinces others, measured."""
