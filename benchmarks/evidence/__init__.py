@@ -1,0 +1,1 @@
+"""Measurements of what models' evidence is worth to others."""
