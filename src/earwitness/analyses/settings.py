@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from ..errors import ConfigError
@@ -59,6 +60,38 @@ class CompositionSettings(Settings):
     lengths: str = setting("pad", "unequal signals: pad to the longest, or crop to the shortest", choices=LENGTHS)
     draws: int = setting(200, "null composites a class and sort", ge=1)
     greedy: GreedySettings = GreedySettings()
+
+
+#: shares of a clip's energy: closer together where answers mostly turn
+ENERGY_LEVELS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class CurveSettings(Settings):
+    """Which nested sets models are asked about, see :mod:`earwitness.analyses.nested`.
+
+    Attributes
+    ----------
+    levels : tuple of float
+        Shares of a clip's energy, rising, more than 0 and at most 1.
+    draws : int
+        Random orders a clip.
+    profiles : int
+        Orders of the same profile a clip and map.
+    seed : int
+    """
+
+    levels: tuple[float, ...] = setting(ENERGY_LEVELS, "shares of a clip's energy, rising, e.g. 0.05,0.2,0.5,1")
+    draws: int = setting(4, "random orders a clip", ge=1)
+    profiles: int = setting(1, "orders of the same profile a clip and map", ge=0)
+    seed: int = setting(0, "of everything drawn at random")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        rising = all(low < high for low, high in pairwise((0.0, *self.levels)))
+        if not rising or not self.levels or self.levels[0] >= 1 or self.levels[-1] > 1:
+            given = ", ".join(f"{level:g}" for level in self.levels) or "none"
+            raise ConfigError(f"levels {given}: use rising shares of the energy, the first below 1, e.g. 0.05,0.2,1")
 
 
 @dataclass(frozen=True)

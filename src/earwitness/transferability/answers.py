@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
 import polars as pl
 
 from ..analyses.chance import NULLS
 
-TEXT, WHOLE, REAL = pl.String(), pl.Int64(), pl.Float64()
+TEXT, WHOLE, REAL, TRUTH = pl.String(), pl.Int64(), pl.Float64(), pl.Boolean()
 CLIP_COLUMNS: dict[str, pl.DataType] = {"clip": WHOLE, "path": TEXT, "truth": TEXT, "group": TEXT, "dataset": TEXT}
 MODEL_COLUMNS: dict[str, pl.DataType] = {"model": TEXT, "backend": TEXT, "architecture": TEXT, "parameters": WHOLE}
 OVERLAP_COLUMNS: dict[str, pl.DataType] = {
@@ -21,6 +21,10 @@ OVERLAP_COLUMNS: dict[str, pl.DataType] = {
 SIGNAL_COLUMNS: dict[str, pl.DataType] = {
     "subset": WHOLE, **CLIP_COLUMNS, "source": TEXT, "kind": TEXT, "draw": WHOLE, "size": WHOLE, "energy": REAL,
     "certificate": TEXT, "parent": WHOLE, "label": TEXT,
+}  # fmt: skip
+NESTED_COLUMNS: dict[str, pl.DataType] = {
+    "clip": WHOLE, "order": TEXT, "source": TEXT, "draw": WHOLE, "level": REAL, "judge": TEXT, "size": WHOLE,
+    "energy": REAL, "accepted": TRUTH, "probability": REAL,
 }  # fmt: skip
 
 
@@ -49,6 +53,11 @@ class Answers:
     overlaps : polars.DataFrame
         One row an ordered pair of sets of one kind and clip by different models: ``clip``, ``kind``, ``subset``,
         ``other`` (ids), ``source``, ``judge`` (their models), ``jaccard``, and ``weighted`` by energy.
+    nested : polars.DataFrame
+        One row a set of a curve and judging model, see :class:`earwitness.analyses.nested.CurveRow`: ``clip``,
+        ``order``, ``source`` (empty where the order is no model's), ``draw``, ``level``, ``judge``, ``size``,
+        ``energy``, ``accepted`` (as the judge's answer to the clip) and ``probability`` (of that). Empty where no
+        curves were asked for.
     """
 
     labels: tuple[str, ...]
@@ -57,6 +66,7 @@ class Answers:
     originals: pl.DataFrame
     nulls: pl.DataFrame
     overlaps: pl.DataFrame
+    nested: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=NESTED_COLUMNS))
 
     def without_vacuous(self) -> Answers:
         """The same without empty sets: what a model says to silence anyway needs no signal. Silence itself stays."""
@@ -72,11 +82,13 @@ class Answers:
         """The same with other names for the models; they must differ."""
 
         def rename(table: pl.DataFrame, *columns: str) -> pl.DataFrame:
-            return table.with_columns(pl.col(*columns).replace_strict(names, return_dtype=TEXT))
+            return table.with_columns(pl.col(*columns).replace_strict({**names, "": ""}, return_dtype=TEXT))
 
-        judged = (rename(table, "source", "judge") for table in (self.judgements, self.nulls, self.overlaps))
+        judged = (
+            rename(table, "source", "judge") for table in (self.judgements, self.nulls, self.overlaps, self.nested)
+        )
         models, originals = rename(self.models, "model"), rename(self.originals, "model")
-        return Answers(self.labels, models, next(judged), originals, next(judged), next(judged))
+        return Answers(self.labels, models, next(judged), originals, next(judged), next(judged), next(judged))
 
 
 def unique_names(specs: Sequence[str], fingerprints: Sequence[str]) -> list[str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from ..analyses.chance import draw_nulls
+from ..analyses.nested import ask_curves
+from ..analyses.settings import CurveSettings
 from ..errors import ConfigError, LabelError
 from ..explanation import Explanation, Subset
 from ..models import Classifier
@@ -19,6 +22,7 @@ from ..signal.masks import Mask, from_runs
 from .answers import (
     CLIP_COLUMNS,
     MODEL_COLUMNS,
+    NESTED_COLUMNS,
     OVERLAP_COLUMNS,
     REAL,
     SIGNAL_COLUMNS,
@@ -37,6 +41,7 @@ def transfer(
     *,
     nulls: int = 1,
     seed: int = 0,
+    curves: CurveSettings | None = None,
 ) -> Answers:
     """Ask classifiers whether the signals of explanations convince them.
 
@@ -51,6 +56,9 @@ def transfer(
         Null signals a set and kind of :data:`earwitness.analyses.chance.NULLS`.
     seed : int
         Of the null signals.
+    curves : CurveSettings, optional
+        Also ask about nested sets in the order of the explanations' maps, for the tables of transfer curves and shared
+        evidence; by default not.
 
     Returns
     -------
@@ -75,9 +83,12 @@ def transfer(
     known = {classifier.model.fingerprint: classifier.model.spec for classifier in classifiers}
     known |= {one.fingerprint: one.spec for one in explained if one.fingerprint not in known}
     names = dict(zip(known, unique_names(list(known.values()), list(known)), strict=True))
-    asked = _Asked(labels, names, [], [], [], [])
+    asked = _Asked(labels, names)
     for number, sha256 in enumerate(dict.fromkeys(one.spectrum.clip.sha256 for one in explained), 1):
-        asked.ask(number, [one for one in explained if one.spectrum.clip.sha256 == sha256], classifiers, nulls, seed)
+        of_clip = [one for one in explained if one.spectrum.clip.sha256 == sha256]
+        asked.ask(number, of_clip, classifiers, nulls, seed)
+        if curves is not None:
+            asked.ask_curves(number, of_clip, classifiers, curves)
     return asked.answers(classifiers)
 
 
@@ -87,10 +98,11 @@ class _Asked:
 
     labels: tuple[str, ...]
     names: dict[str, str]
-    rows: list[dict[str, Any]]
-    logs: list[Log]
-    said: list[dict[str, Any]]
-    overlaps: list[pl.DataFrame]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    logs: list[Log] = field(default_factory=list)
+    said: list[dict[str, Any]] = field(default_factory=list)
+    overlaps: list[pl.DataFrame] = field(default_factory=list)
+    nested: list[dict[str, Any]] = field(default_factory=list)
 
     def ask(
         self, number: int, explained: list[Explanation], classifiers: Sequence[Classifier], nulls: int, seed: int
@@ -113,6 +125,19 @@ class _Asked:
         sets = [(signals[i]["subset"], signals[i]["source"], signals[i]["kind"]) for i in kept]
         pairs = compare_sets(sets, [masks[i] for i in kept], spectrum.energy)
         self._overlap(pairs, {signal["subset"]: signal for signal in signals})
+
+    def ask_curves(
+        self, number: int, explained: list[Explanation], classifiers: Sequence[Classifier], settings: CurveSettings
+    ) -> None:
+        """All curves of one clip."""
+        spectrum, repeats = explained[0].spectrum, explained[0].settings.repeats
+        maps = {one.fingerprint: one.responsibility for one in explained if one.responsibility is not None}
+        names = {**self.names, "": ""}
+        for classifier in classifiers:
+            ask = partial(Driver(classifier, repeats=repeats).evaluate, spectrum)
+            facts = {"clip": number, "judge": self.names[classifier.model.fingerprint]}
+            for row in ask_curves(maps, spectrum.energy, ask, settings, spectrum.clip.sha256):
+                self.nested.append({**facts, **asdict(row), "source": names[row.source]})
 
     def _signals(
         self, clip: dict[str, Any], explained: list[Explanation], nulls: int, seed: int
@@ -168,4 +193,5 @@ class _Asked:
         judged = judge(pl.DataFrame(self.rows, schema={**SIGNAL_COLUMNS, "judge": TEXT}), logs, self.labels)
         said = pl.DataFrame(self.said, schema={**CLIP_COLUMNS, "model": TEXT, "answer": TEXT, "probability": REAL})
         table = pl.DataFrame(models, schema=MODEL_COLUMNS, orient="row")
-        return assemble(self.labels, table, judged, said, pl.concat(self.overlaps))
+        nested = pl.DataFrame(self.nested, schema=NESTED_COLUMNS)
+        return replace(assemble(self.labels, table, judged, said, pl.concat(self.overlaps)), nested=nested)

@@ -16,6 +16,13 @@ from ...errors import ConfigError
 from ..answers import Answers, short_names
 from ..options import Options
 from .chance import chance, silence
+from .evidence import (
+    matrix_shared_evidence,
+    shared_correlations,
+    shared_evidence,
+    shared_flat_earthers,
+    transfer_curves,
+)
 from .grid import JUDGED, Table, without_nan
 from .models import agreement, matrix, models, sets
 from .pairs import asymmetry, complete_against_sufficient, correlations, flat_earthers, overlap
@@ -72,4 +79,9 @@ TABLES: dict[str, Table] = {
     "overlap": overlap,
     "correlations": correlations,
     "complete_against_sufficient": complete_against_sufficient,
+    "transfer_curves": transfer_curves,
+    "shared_evidence": shared_evidence,
+    "matrix_shared_evidence": matrix_shared_evidence,
+    "shared_flat_earthers": shared_flat_earthers,
+    "shared_correlations": shared_correlations,
 }

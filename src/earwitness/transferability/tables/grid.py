@@ -219,7 +219,7 @@ def in_order(table: pl.DataFrame, answers: Answers, **orders: Sequence[Any]) -> 
     """Rows by kind, source, judge, ..., each in its own order, not the alphabet's."""
     names = answers.models["model"].to_list()
     known: dict[str, Sequence[Any]] = {
-        "kind": JUDGED, "source": names, "judge": names, "label": answers.labels, **orders
+        "kind": JUDGED, "source": ["", *names], "judge": names, "label": answers.labels, **orders
     }  # fmt: skip
     keys = [
         pl.col(name).replace_strict({value: i for i, value in enumerate(known[name])}, return_dtype=pl.Int64)

@@ -53,22 +53,28 @@ def matrix(kind: str) -> Table:
     """
 
     def table(answers: Answers, options: Options) -> pl.DataFrame:
-        names = answers.models["model"].to_list()
-        cube = Cube.of(answers, kind, options)
-        rates = cube.rates
         described = model_table(answers, kind).select("model", "parameters", "accuracy", "backend")
-        cells = pl.DataFrame({name: as_column(rates[:, i]) for i, name in enumerate(names)})
-        cells = cells.with_columns(average=as_column(mean_of_others(rates, -1)))
-        body = pl.concat([described.select("model"), cells, described.drop("model")], how="horizontal")
-        columns = mean_of_others(rates, -2)
-        pairs = rates[~np.eye(len(names), dtype=bool)]
-        last = pl.DataFrame({
-            "model": ["average"], **{name: [value] for name, value in zip(names, columns.tolist(), strict=True)},
-            "average": [mean_of(pairs)],
-        })  # fmt: skip
-        return pl.concat([body, last], how="diagonal_relaxed").fill_nan(None)
+        return as_matrix(described, Cube.of(answers, kind, options).rates)
 
     return table
+
+
+def as_matrix(described: pl.DataFrame, rates: Real) -> pl.DataFrame:
+    """Rates [n, n] with the means over the other models after each row and below each column.
+
+    ``described`` has ``model``, the n names, and what is to stand beside.
+    """
+    names = described["model"].to_list()
+    cells = pl.DataFrame({name: as_column(rates[:, i]) for i, name in enumerate(names)})
+    cells = cells.with_columns(average=as_column(mean_of_others(rates, -1)))
+    body = pl.concat([described.select("model"), cells, described.drop("model")], how="horizontal")
+    columns = mean_of_others(rates, -2)
+    pairs = rates[~np.eye(len(names), dtype=bool)]
+    last = pl.DataFrame({
+        "model": ["average"], **{name: [value] for name, value in zip(names, columns.tolist(), strict=True)},
+        "average": [mean_of(pairs)],
+    })  # fmt: skip
+    return pl.concat([body, last], how="diagonal_relaxed").fill_nan(None)
 
 
 def agreement(answers: Answers, options: Options) -> pl.DataFrame:
