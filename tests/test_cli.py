@@ -70,6 +70,39 @@ def test_explain_writes_what_it_says(
         np.testing.assert_array_equal(read(tmp_path / "out" / f"{kind}.wav").samples, signal)
 
 
+def test_robust_writes_what_it_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wav: Path, tmp_path: Path
+) -> None:
+    words = ("robust", wav, "--model", LOW, "--budget", 300, "--views", "noise:40,gain:1", "--searched", 8)
+    assert call(monkeypatch, *words, "--json", "--out", tmp_path / "out") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert json.loads((tmp_path / "out" / "robustness.json").read_text()) == printed
+    sets = {one["kind"]: one for one in printed["sets"]}
+    assert list(sets) == ["sufficient", "complete", "one_complete", "inverse", "robust", "robust_complete"]
+    found = sets["robust"]
+    assert (found["held"], found["views"], found["certificate"]["kind"]) == (64, 64, "one_minimal")
+    assert "held" not in sets["inverse"]
+    signal = Spectrum(read(wav)).invert(from_runs(found["runs"], 1601)[None])[0].numpy()
+    np.testing.assert_array_equal(read(tmp_path / "out" / "robust.wav").samples, signal)
+    assert call(monkeypatch, *words, "-q") == 0
+    assert "100.0% " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--views", "nose:3"), "noise:DB"),
+        (("--views", "others"), "no recording with another label"),
+        (("--level", 1), "less than 1"),
+    ],
+)
+def test_robust_refuses(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wav: Path, options: tuple[object, ...],
+    words: str,
+) -> None:  # fmt: skip
+    assert words in refused(monkeypatch, capsys, "robust", wav, "--model", LOW, "--budget", 40, "-q", *options)
+
+
 def test_explain_prints_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wav: Path) -> None:
     assert call(monkeypatch, "explain", wav, "--model", LOW, "-q") == 0
     printed = capsys.readouterr().out

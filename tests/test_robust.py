@@ -63,7 +63,7 @@ class Heard(Model):
 def find(model: Model, **settings: object) -> Robustness:
     classifier = Classifier(model)
     explanation = explain(make_clip(SIZE), classifier, SETTINGS)
-    return find_robust(explanation, classifier, RobustSettings(budget=600, **settings))  # type: ignore[arg-type]
+    return find_robust(explanation, classifier, RobustSettings(questions=600, **settings))  # type: ignore[arg-type]
 
 
 def bins(part: Subset | Missing) -> set[int]:
@@ -78,7 +78,7 @@ def test_an_accident_without_noise_is_no_robust_set() -> None:
     lone[0, WEAK] = True
     explanation = explain(clip, classifier, SETTINGS)
     assert int(Driver(classifier).evaluate(explanation.spectrum, lone)[0].argmax()) == 0
-    found = find_robust(explanation, classifier, RobustSettings(views=STILL, budget=600))
+    found = find_robust(explanation, classifier, RobustSettings(views=STILL, questions=600))
     assert WEAK not in bins(found.robust)
     assert bins(found.robust) <= set(TRUE)
     assert found.survival["robust", 0].share == 1
@@ -117,7 +117,7 @@ def test_others_explain_what_silence_gets_anyway() -> None:
     other = make_clip(SIZE)
     other = type(other)(np.fft.irfft(values).astype(np.float32), 16_000)
     assert classifier.log_probabilities(torch.tensor(other.samples[None])).argmax() == 1
-    settings = RobustSettings(views=("others", "gain:3"), budget=600)
+    settings = RobustSettings(views=("others", "gain:3"), questions=600)
     found = find_robust(explanation, classifier, settings, others=[other])
     assert bins(found.robust) <= set(TRUE)
     assert bins(found.robust)

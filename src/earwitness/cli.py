@@ -19,6 +19,7 @@ from .commands.manipulation import manipulate
 from .commands.models import models_app
 from .commands.options import expand
 from .commands.report import figures, report
+from .commands.robust import robust
 from .commands.spectral import spectral
 from .commands.study import study_app
 from .commands.version import version
@@ -32,7 +33,7 @@ app = typer.Typer(
 )
 app.add_typer(study_app, name="study")
 app.add_typer(models_app, name="models")
-for command in (compose, export, fidelity, manipulate, spectral, report, figures, demo, explain, version):
+for command in (compose, export, fidelity, manipulate, spectral, report, figures, demo, explain, robust, version):
     app.command()(expand(command))
 
 #: click's UsageError, wherever the installed typer keeps it

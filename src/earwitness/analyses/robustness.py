@@ -12,19 +12,24 @@ falls short of the level wanted is no robust set, and said so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
 
+from ..errors import AudioError, ConfigError
 from ..explanation import Explanation, Missing, Part, Subset
 from ..models import Classifier
 from ..search.driver import Driver, Job
 from ..search.questions import Complete, Found, Sufficient, Target
 from ..search.robustness import Makes, Robust, robust
 from ..search.settings import RobustSettings
+from ..signal import audio
 from ..signal.audio import Clip
 from ..signal.masks import Mask, from_runs, to_runs
 from ..signal.views import Viewed, draw_views, in_view, parse_views
@@ -81,6 +86,53 @@ class Robustness:
     robust_complete: Part
     queries: int
 
+    def parts(self) -> Iterator[tuple[str, int, Part]]:
+        """The explanation's sets and the robust ones, as (kind, draw, set)."""
+        yield from self.explanation.parts()
+        yield "robust", 0, self.robust
+        yield "robust_complete", 0, self.robust_complete
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``robustness.json``: the settings, and of each set its survival, of the robust ones all else as well."""
+        labels = self.explanation.labels
+        sets: list[dict[str, Any]] = []
+        for kind, draw, part in self.parts():
+            row: dict[str, Any] = {"kind": kind, "draw": draw}
+            if (one := self.survival.get((kind, draw))) is not None:
+                row |= {"held": one.held, "views": one.views, "low": round(one.low, 4)}
+            if isinstance(part, Missing):
+                row["why"] = part.why
+            elif kind.startswith("robust"):
+                row |= {
+                    "runs": [list(run) for run in part.runs], "size": part.size, "energy": part.energy,
+                    "label": labels[part.label], "confidence": part.confidence,
+                    "certificate": {"kind": part.certificate.kind, "groups": part.certificate.groups},
+                    "queries": part.queries,
+                }  # fmt: skip
+            sets.append(row)
+        return {"schema": 1, "settings": asdict(self.settings), "queries": self.queries, "sets": sets}
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the explanation (:meth:`Explanation.save`), ``robustness.json``, and the robust sets' signals as WAV.
+
+        Raises
+        ------
+        ConfigError
+            The folder cannot be written.
+        """
+        folder = Path(folder)
+        self.explanation.save(folder)
+        try:
+            for kind, part in (("robust", self.robust), ("robust_complete", self.robust_complete)):
+                if isinstance(part, Subset):
+                    signal, rate = self.explanation.signal(part), self.explanation.spectrum.clip.sample_rate
+                    audio.write(folder / f"{kind}.wav", signal, rate)
+            path = folder / "robustness.json"
+            path.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+        except (OSError, AudioError) as error:
+            raise ConfigError(f"{folder}: cannot be written ({error}); choose another --out") from error
+        return path
+
 
 def find_robust(
     explanation: Explanation,
@@ -120,7 +172,7 @@ def find_robust(
         (kind, draw): from_runs(part.runs, spectrum.size)
         for kind, draw, part in explanation.parts() if kind != "inverse" and isinstance(part, Subset)
     }  # fmt: skip
-    energy, budget = spectrum.energy, settings.budget
+    energy, budget = spectrum.energy, settings.questions
     sufficient, asked_first = aims.seek(Sufficient, energy, None, budget, seed)
     complete, asked_then = aims.seek(Complete, energy, sufficient.mask, budget, seed)
     found = {("robust", 0): (sufficient, Sufficient), ("robust_complete", 0): (complete, Complete)}

@@ -27,8 +27,8 @@ class RobustSettings(Settings):
         Views that the search asks.
     verified : int
         Views drawn afresh, in which what was found is verified, and the survival of every set measured.
-    budget : int
-        Questions a clip and kind of set.
+    questions : int
+        To seek each kind of robust set with, at most.
     """
 
     views: tuple[str, ...] = setting(
@@ -38,7 +38,7 @@ class RobustSettings(Settings):
     level: float = setting(0.9, "τ: share of the views in which a robust set holds, surely", gt=0, lt=1)
     searched: int = setting(32, "views that the search asks", ge=1)
     verified: int = setting(64, "views drawn afresh to verify in", ge=2)
-    budget: int = setting(1500, "questions a clip, model and kind of robust set", ge=10)
+    questions: int = setting(1500, "to seek each kind of robust set with, at most", ge=10)
 
 
 @dataclass(frozen=True)
