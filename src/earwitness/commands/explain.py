@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ import typer
 
 from ..errors import ConfigError
 from ..search.settings import SearchSettings
+from ..signal.limits import Limits
 from .options import Access, JsonOption, QuietOption
 from .output import console
 from .work import make_reporter, make_writable
@@ -24,6 +26,7 @@ def explain(
     model: Annotated[str, typer.Option(help="The model's spec.")],
     settings: SearchSettings,
     access: Access,
+    limits: Limits,
     seconds: Annotated[float | None, typer.Option(help="Crop or zero-pad to this duration.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for explanation.json, signals and figures.")] = None,
     as_json: JsonOption = False,
@@ -34,14 +37,20 @@ def explain(
     from ..models import Classifier, open_model
     from ..search.driver import Driver
     from ..signal import audio
+    from ..study.cost import LONG, tell_cost
 
     if seconds is not None and seconds <= 0:
         raise ConfigError(f"seconds {seconds}: out of range; use a positive duration")
     if out is not None:
         make_writable(out)
-    audio.read(recording, seconds=seconds)  # a bad recording is refused before a model is loaded
+    # a bad recording is refused by its first minute, before a model is loaded
+    audio.read(recording, None, min(seconds or LONG, LONG), limits)
     opened = open_model(model, access.device, **access.trust)
-    clip = audio.read(recording, opened.sample_rate, seconds)
+    if seconds is None and not quiet:
+        length = audio.measure(recording, opened.sample_rate)
+        if line := tell_cost([length.whole], length.rate, 1, settings):
+            print(line, file=sys.stderr, flush=True)
+    clip = audio.read(recording, opened.sample_rate, seconds, limits)
     classifier = Classifier(opened)
     with ExitStack() as stack:
         reporter = make_reporter(quiet or as_json, stack)

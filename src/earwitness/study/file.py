@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from ..errors import ConfigError, nearest
 from ..search.settings import SearchSettings
+from ..signal.limits import Limits
 
 
 class _Section(BaseModel):
@@ -83,6 +84,7 @@ class Study(_Section):
         default=SearchSettings(),
         description="what decides what is found. Changing any of it makes every explanation anew.",
     )
+    limits: Limits = Field(default=Limits(), description="what a recording may be; one that is more becomes a failure")
     transfer: TransferSection = Field(
         default=TransferSection(),
         description="when a signal counts as transferable, and by chance. ε costs nothing to change.",
@@ -167,5 +169,5 @@ def keys_of(section: Any) -> dict[str, FieldInfo]:
 
 #: the sections of a study file by their names
 SECTIONS: dict[str, Any] = {
-    "data": DataSection, "search": SearchSettings, "transfer": TransferSection, "run": RunSection,
+    "data": DataSection, "search": SearchSettings, "limits": Limits, "transfer": TransferSection, "run": RunSection,
 }  # fmt: skip
