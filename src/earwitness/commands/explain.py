@@ -37,19 +37,13 @@ def explain(
     from ..models import Classifier, open_model
     from ..search.driver import Driver
     from ..signal import audio
-    from ..study.cost import LONG, tell_cost
 
-    if seconds is not None and seconds <= 0:
-        raise ConfigError(f"seconds {seconds}: out of range; use a positive duration")
     if out is not None:
         make_writable(out)
-    # a bad recording is refused by its first minute, before a model is loaded
-    audio.read(recording, None, min(seconds or LONG, LONG), limits)
+    _try(recording, seconds, limits)
     opened = open_model(model, access.device, **access.trust)
     if seconds is None and not quiet:
-        length = audio.measure(recording, opened.sample_rate)
-        if line := tell_cost([length.whole], length.rate, 1, settings):
-            print(line, file=sys.stderr, flush=True)
+        _tell_cost(recording, opened.sample_rate, settings)
     clip = audio.read(recording, opened.sample_rate, seconds, limits)
     classifier = Classifier(opened)
     with ExitStack() as stack:
@@ -68,6 +62,24 @@ def explain(
         print(f"note: {note}")
     if out is not None:
         print(f"written to {out}")
+
+
+def _try(recording: Path, seconds: float | None, limits: Limits) -> None:
+    """Refuse a bad recording by its first minute, before a model is loaded."""
+    from ..signal import audio
+    from ..study.cost import LONG
+
+    if seconds is not None and seconds <= 0:
+        raise ConfigError(f"seconds {seconds}: out of range; use a positive duration")
+    audio.read(recording, None, min(seconds or LONG, LONG), limits)
+
+
+def _tell_cost(recording: Path, sample_rate: int, settings: SearchSettings) -> None:
+    from ..signal import audio
+    from ..study.cost import tell_cost
+
+    if line := tell_cost([audio.measure(recording, sample_rate).whole], sample_rate, 1, settings):
+        print(line, file=sys.stderr, flush=True)
 
 
 def _write(explanation: Explanation, out: Path) -> None:
