@@ -82,8 +82,8 @@ def test_explain_prints_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     [
         (("--delta", "1.5"), "delta 1.5: out of range"),
         (("--delta", "-0.1"), "delta -0.1: out of range"),
-        (("--count", "0"), "count 0: too small"),
-        (("--budget", "3"), "budget 3: too small"),
+        (("--count", "0"), "count 0: out of range"),
+        (("--budget", "3"), "budget 3: out of range"),
         (("--search", "minimum"), "did you mean 'minimal'"),
         (("--domain", "mel"), "mel:BANDS"),
         (("--occlusion", "zeros"), "did you mean 'zero'"),
