@@ -115,8 +115,8 @@ def test_explain_prints_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     [
         (("--delta", "1.5"), "delta 1.5: out of range"),
         (("--delta", "-0.1"), "delta -0.1: out of range"),
-        (("--count", "0"), "count 0: too small"),
-        (("--budget", "3"), "budget 3: too small"),
+        (("--count", "0"), "count 0: out of range"),
+        (("--budget", "3"), "budget 3: out of range"),
         (("--search", "minimum"), "did you mean 'minimal'"),
         (("--domain", "mel"), "mel:BANDS"),
         (("--occlusion", "zeros"), "did you mean 'zero'"),
@@ -185,6 +185,41 @@ def test_unusual_recordings_are_explained(
     printed = json.loads(capsys.readouterr().out)
     assert printed["clip"]["samples"] == max(1, samples * RATE // rate)
     assert printed["bins"] == printed["clip"]["samples"] // 2 + 1
+
+
+def test_long_recordings_say_what_they_cost(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "clips").mkdir()
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, 61 * RATE)
+    soundfile.write(tmp_path / "clips" / "long.wav", noise, RATE)
+    words = ("explain", tmp_path / "clips" / "long.wav", "--model", LOW, "--budget", 10)
+    said = "a clip is longer than a minute (61 s, 488,001 variables): up to 10 questions of the whole length"
+    assert call(monkeypatch, *words) == 0
+    assert capsys.readouterr().err.startswith(said)
+    for more in (("--seconds", "1"), ("--quiet",)):
+        assert call(monkeypatch, *words, *more) == 0
+        assert said not in capsys.readouterr().err
+    study = write_study(tmp_path, "only_correct = true\n", models=("low",))
+    call(monkeypatch, "study", "run", study)
+    assert said.replace("10 questions", "300 questions") in capsys.readouterr().err
+    study.write_text("seconds = 1.0\n" + study.read_text())
+    call(monkeypatch, "study", "run", study)
+    assert "longer than a minute" not in capsys.readouterr().err
+
+
+def test_limits_reach_commands_and_studies(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "clips").mkdir()
+    soundfile.write(tmp_path / "clips" / "slow.wav", np.random.default_rng(0).uniform(-0.1, 0.1, 20), 90)
+    words = ("explain", tmp_path / "clips" / "slow.wav", "--model", LOW, "--budget", 10)
+    assert "sample rate 90 Hz; use 100 to" in refused(monkeypatch, capsys, *words)
+    assert call(monkeypatch, *words, "--lowest-rate", "90") == 0
+    study = write_study(tmp_path, models=("low",))
+    assert call(monkeypatch, "study", "run", study) == 1
+    study.write_text(study.read_text() + "[limits]\nlowest_rate = 90\n")
+    assert call(monkeypatch, "study", "run", study) == 0
 
 
 def write_study(folder: Path, text: str = "", models: tuple[str, ...] = ("low", "high")) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,10 +11,14 @@ import pytest
 import typer
 from pydantic import TypeAdapter
 
+from earwitness.analyses.settings import CompositionSettings, GreedySettings, ManipulationSettings
 from earwitness.commands.options import Access, Analysis, Leave, expand
 from earwitness.errors import ConfigError
+from earwitness.search.settings import SearchSettings
 from earwitness.settings import Settings, setting
+from earwitness.study.file import parse_study
 from earwitness.study.template import study_schema
+from earwitness.transferability.options import Options
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,43 @@ def test_what_a_field_does_not_allow_is_refused(given: dict[str, Any], message: 
     with pytest.raises(ConfigError) as refused:
         Planted(**given)
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("place", [
+    "search.budget", "search.repeats", "search.count", "search.seed", "transfer.nulls", "run.workers", "run.threads",
+    "run.batch", "sample_rate", "seconds", "data.seed",
+])  # fmt: skip
+def test_study_files_with_absurd_numbers_are_refused(place: str) -> None:
+    section, _, name = place.rpartition(".")
+    content: dict[str, Any] = {"models": ["m"], "data": [{"path": "x"}]}
+    one = content["data"][0] if section == "data" else content.setdefault(section, {}) if section else content
+    one[name] = 2**63 - 1
+    with pytest.raises(ConfigError, match=rf"{name}.*(at most|less than or equal to) \d") as refused:
+        parse_study(content)
+    assert "e+" not in str(refused.value)
+    one[name] = -1
+    with pytest.raises(ConfigError, match=name):
+        parse_study(content)
+
+
+COUNTED = [
+    pytest.param(kind, one.name, id=f"{kind.__name__}.{one.name}")
+    for kind in (GreedySettings, CompositionSettings, ManipulationSettings, Options, SearchSettings)
+    for one in fields(kind)
+    if one.name in ("budget", "restarts", "draws", "seed", "repeats", "count")
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), COUNTED)
+def test_what_is_counted_has_an_upper_end(kind: Any, name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{name} 9223372036854775807: .*use \d+ to \d+$"):
+        kind(**{name: 2**63 - 1})
+
+
+@pytest.mark.parametrize("domain", ["mel:1e12", "octave:1e9", "stft:1e12:4"])
+def test_absurd_domains_are_refused(domain: str) -> None:
+    with pytest.raises(ConfigError, match="use fewer"):
+        SearchSettings(domain=domain)
 
 
 def test_ends_of_a_range_are_allowed() -> None:

@@ -13,6 +13,18 @@ from typing import Any, ClassVar
 
 from .errors import ConfigError, nearest
 
+# what is counted has an upper end too, far above what anyone waits for: a slip of the pen is refused, not run for ever
+#: questions of a search: at a thousand a second, three hours a clip and model
+MOST_QUESTIONS = 10_000_000
+#: times a question is asked: by then the mean of any noise is as good as float32 holds it
+MOST_REPEATS = 10_000
+#: sets of a clip, or null signals of a set: each is a row with an answer of every model
+MOST_SETS = 1000
+#: resamples, shuffles, composites drawn: the third digit of a p-value needs no more
+MOST_DRAWS = 1_000_000
+#: of a random generator, as most libraries take it
+MOST_SEED = 2**32 - 1
+
 
 def setting(
     default: Any,
@@ -114,13 +126,17 @@ def allowed(one: Field[Any]) -> str:
     """
     rules, (low, high) = one.metadata, _range(one)
     if "ge" in rules and "le" in rules:
-        return f"{low:g} to {high:g}"
+        return f"{_number(low)} to {_number(high)}"
     words = []
     if low is not None:
-        words.append(f"{'at least' if 'ge' in rules else 'more than'} {low:g}")
+        words.append(f"{'at least' if 'ge' in rules else 'more than'} {_number(low)}")
     if high is not None:
-        words.append(f"{'at most' if 'le' in rules else 'less than'} {high:g}")
+        words.append(f"{'at most' if 'le' in rules else 'less than'} {_number(high)}")
     return " and ".join(words)
+
+
+def _number(value: float | None) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def _range(one: Field[Any]) -> tuple[float | None, float | None]:

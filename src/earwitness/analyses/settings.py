@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..search.settings import KINDS
-from ..settings import Settings, setting
+from ..settings import MOST_DRAWS, MOST_QUESTIONS, MOST_SEED, MOST_SETS, Settings, setting
 from ..signal.domains import Domain
 from .manipulation.bounds import ACTIONS, Bounds
 
@@ -32,9 +32,9 @@ class GreedySettings(Settings):
     """
 
     exact: int = setting(12, "up to so many signals, every set is tried where needed (2^20 at most)", ge=0, le=20)
-    restarts: int = setting(8, "random orders in which signals are added", ge=0)
-    budget: int = setting(4000, "questions a composite", ge=1)
-    seed: int = setting(0, "of everything drawn at random")
+    restarts: int = setting(8, "random orders in which signals are added", ge=0, le=MOST_SETS)
+    budget: int = setting(4000, "questions a composite", ge=1, le=MOST_QUESTIONS)
+    seed: int = setting(0, "of everything drawn at random", ge=0, le=MOST_SEED)
 
 
 #: levels of a composite's power relative to a clip's, in dB; ``None`` is as it is
@@ -58,7 +58,7 @@ class CompositionSettings(Settings):
 
     kind: str = setting("sufficient", "of the signals: sufficient, complete, one_complete or inverse", choices=KINDS)
     lengths: str = setting("pad", "unequal signals: pad to the longest, or crop to the shortest", choices=LENGTHS)
-    draws: int = setting(200, "null composites a class and sort", ge=1)
+    draws: int = setting(200, "null composites a class and sort", ge=1, le=MOST_DRAWS)
     greedy: GreedySettings = GreedySettings()
 
 
@@ -82,9 +82,9 @@ class CurveSettings(Settings):
     """
 
     levels: tuple[float, ...] = setting(ENERGY_LEVELS, "shares of a clip's energy, rising, e.g. 0.05,0.2,0.5,1")
-    draws: int = setting(4, "random orders a clip", ge=1)
-    profiles: int = setting(1, "orders of the same profile a clip and map", ge=0)
-    seed: int = setting(0, "of everything drawn at random")
+    draws: int = setting(4, "random orders a clip", ge=1, le=MOST_SETS)
+    profiles: int = setting(1, "orders of the same profile a clip and map", ge=0, le=MOST_SETS)
+    seed: int = setting(0, "of everything drawn at random", ge=0, le=MOST_SEED)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -117,7 +117,7 @@ class FidelitySettings(Settings):
         ("sufficient", "complete", "inverse"), "of the signals", choices=KINDS, flags=("--kind",)
     )
     limit: int | None = setting(None, "only so many clips of each label, at random", ge=1)
-    seed: int = setting(0, "of everything drawn at random")
+    seed: int = setting(0, "of everything drawn at random", ge=0, le=MOST_SEED)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -180,8 +180,8 @@ class ManipulationSettings(Settings):
     gradients: bool = setting(
         True, "order changes by gradients where a model has them", flags=(" /--black-box",), off="use no gradients"
     )
-    budget: int = setting(300, "questions a search", ge=50)
-    seed: int = setting(0, "of everything drawn at random")
+    budget: int = setting(300, "questions a search", ge=50, le=MOST_QUESTIONS)
+    seed: int = setting(0, "of everything drawn at random", ge=0, le=MOST_SEED)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ import typer
 
 from ..errors import ConfigError
 from ..search.settings import SearchSettings
+from ..signal.limits import Limits
 from .options import Access, JsonOption, QuietOption
 from .output import console
 from .work import make_reporter, make_writable
@@ -24,6 +26,7 @@ def explain(
     model: Annotated[str, typer.Option(help="The model's spec.")],
     settings: SearchSettings,
     access: Access,
+    limits: Limits,
     seconds: Annotated[float | None, typer.Option(help="Crop or zero-pad to this duration.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for explanation.json, signals and figures.")] = None,
     as_json: JsonOption = False,
@@ -35,13 +38,13 @@ def explain(
     from ..search.driver import Driver
     from ..signal import audio
 
-    if seconds is not None and seconds <= 0:
-        raise ConfigError(f"seconds {seconds}: out of range; use a positive duration")
     if out is not None:
         make_writable(out)
-    audio.read(recording, seconds=seconds)  # a bad recording is refused before a model is loaded
+    _try(recording, seconds, limits)
     opened = open_model(model, access.device, **access.trust)
-    clip = audio.read(recording, opened.sample_rate, seconds)
+    if seconds is None and not quiet:
+        _tell_cost(recording, opened.sample_rate, settings)
+    clip = audio.read(recording, opened.sample_rate, seconds, limits)
     classifier = Classifier(opened)
     with ExitStack() as stack:
         reporter = make_reporter(quiet or as_json, stack)
@@ -59,6 +62,24 @@ def explain(
         print(f"note: {note}")
     if out is not None:
         print(f"written to {out}")
+
+
+def _try(recording: Path, seconds: float | None, limits: Limits) -> None:
+    """Refuse a bad recording by its first minute, before a model is loaded."""
+    from ..signal import audio
+    from ..study.cost import LONG
+
+    if seconds is not None and seconds <= 0:
+        raise ConfigError(f"seconds {seconds}: out of range; use a positive duration")
+    audio.read(recording, None, min(seconds or LONG, LONG), limits)
+
+
+def _tell_cost(recording: Path, sample_rate: int, settings: SearchSettings) -> None:
+    from ..signal import audio
+    from ..study.cost import tell_cost
+
+    if line := tell_cost([audio.measure(recording, sample_rate).whole], sample_rate, 1, settings):
+        print(line, file=sys.stderr, flush=True)
 
 
 def _write(explanation: Explanation, out: Path) -> None:

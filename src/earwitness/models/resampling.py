@@ -7,6 +7,8 @@ import soxr
 import torch
 from torch import Tensor
 
+from ..errors import AudioError, ModelError
+from ..signal.limits import USUAL
 from .base import Model
 
 
@@ -18,9 +20,18 @@ class Resampled(Model):
     model : Model
     sample_rate : int
         The rate of the waveforms it will be given, in Hz.
+
+    Raises
+    ------
+    ModelError
+        Its own rate lies too far from that.
     """
 
     def __init__(self, model: Model, sample_rate: int) -> None:
+        try:
+            USUAL.check_ratio(sample_rate, model.sample_rate)
+        except AudioError as error:
+            raise ModelError(f"{model.spec}: {error}") from None
         self._model = model
         self.spec, self.labels, self.sample_rate = model.spec, model.labels, sample_rate
         self.fingerprint = f"{model.fingerprint}@{sample_rate}"

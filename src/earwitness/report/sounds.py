@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ..errors import AudioError, ConfigError
 from ..signal import audio
 from ..signal.audio import SILENCE, Clip
+from ..signal.limits import WIDEST
 
 #: the peak of every file: -1 dBFS
 PEAK = 10 ** (-1 / 20)
@@ -96,7 +97,7 @@ class Inline:
 def read_again(path: str, sha256: str, sample_rate: int, samples: int) -> Clip | None:
     """The clip as the study heard it, or ``None`` where its file is missing or has changed."""
     try:
-        clip = audio.read(path, sample_rate, samples / sample_rate)
+        clip = audio.read(path, sample_rate, samples / sample_rate, WIDEST)
     except (AudioError, OSError):
         return None
     return clip if clip.sha256 == sha256 else None

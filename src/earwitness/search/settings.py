@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import ConfigError, nearest
-from ..settings import Settings, setting
+from ..settings import MOST_QUESTIONS, MOST_REPEATS, MOST_SEED, MOST_SETS, Settings, setting
 from ..signal.domains import Domain
 
 #: raised whenever a search begins to find other sets for the same settings: a study's results never mix the two
@@ -36,9 +36,9 @@ class RobustSettings(Settings):
         "harmless changes: noise:DB, gain:DB, shift:MS, room, codec:mp3, codec:vorbis, others",
     )
     level: float = setting(0.9, "τ: share of the views in which a robust set holds, surely", gt=0, lt=1)
-    searched: int = setting(32, "views that the search asks", ge=1)
-    verified: int = setting(64, "views drawn afresh to verify in", ge=2)
-    questions: int = setting(1500, "to seek each kind of robust set with, at most", ge=10)
+    searched: int = setting(32, "views that the search asks", ge=1, le=MOST_SETS)
+    verified: int = setting(64, "views drawn afresh to verify in", ge=2, le=MOST_SETS)
+    questions: int = setting(1500, "to seek each kind of robust set with, at most", ge=10, le=MOST_QUESTIONS)
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,13 @@ class SearchSettings(Settings):
 
     search: str = setting("minimal", "minimal (smallest verified sets) or freqrex (as published)")
     delta: float = setting(0.5, "δ: a subset keeps this share of the clip's confidence", ge=0, le=1)
-    count: int = setting(1, "sufficient sets a clip", ge=1)
+    count: int = setting(1, "sufficient sets a clip", ge=1, le=MOST_SETS)
     overlap: float = setting(0.0, "largest overlap of two sufficient sets of a clip", ge=0, le=1)
-    budget: int = setting(3000, "questions a clip and model", ge=10)
-    seed: int = setting(0, "of everything drawn at random")
+    budget: int = setting(3000, "questions a clip and model", ge=10, le=MOST_QUESTIONS)
+    seed: int = setting(0, "of everything drawn at random", ge=0, le=MOST_SEED)
     domain: str = setting("rfft", "rfft, mel:BANDS, octave:BANDS, edges:HZ,HZ,... or stft:WINDOW:HOP")
     occlusion: str = setting("zero", "what removed content becomes: zero, mean or noise")
-    repeats: int = setting(1, "ask a noisy model so often and average its answers", ge=1)
+    repeats: int = setting(1, "ask a noisy model so often and average its answers", ge=1, le=MOST_REPEATS)
 
     def __post_init__(self) -> None:
         from . import SEARCHES  # the searches need torch, their settings do not

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,13 +16,17 @@ import soxr
 from numpy.typing import NDArray
 
 from ..errors import AudioError
+from .limits import USUAL, Limits
 
 Float32Array = NDArray[np.float32]
 
-#: the longest recording read into memory, in samples of the file (2 hours of 8 channels at 48 kHz)
-MAX_SAMPLES = 2 * 3600 * 48_000 * 8
 #: a recording whose largest sample is below this (-120 dBFS) is silence: nothing in it can be a cause
 SILENCE = 1e-6
+#: how far past a cut the resampler looks, in samples of the lower rate. Its filter reaches some 150, the blocks it is
+#: applied in up to 1200: with this many more, the samples before the cut have the same bits as of the whole recording
+MARGIN = 8192
+#: samples of all channels that are decoded at once: 4 MiB
+BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,20 +90,29 @@ class Clip:
             samples = self.samples[:1]
         return replace(self, samples=samples, sample_rate=sample_rate)
 
-    def fit(self, seconds: float | None) -> Clip:
-        """The clip with exactly this duration: its beginning, or zeros put behind it; ``None`` keeps it."""
+    def fit(self, seconds: float | None, whole: int | None = None) -> Clip:
+        """The clip with exactly this duration: its beginning, or zeros put behind it; ``None`` keeps it.
+
+        ``whole`` is the recording's length in samples, where the clip is no more than its beginning.
+        """
+        whole = len(self) if whole is None else whole
         if seconds is None:
             return self
         wanted = max(1, round(seconds * self.sample_rate))
-        if wanted == len(self):
+        if wanted == whole:
             return self
-        done = "padded" if wanted > len(self) else "cropped"
+        done = "padded" if wanted > whole else "cropped"
         samples = np.zeros(wanted, dtype=np.float32)
         samples[: min(wanted, len(self))] = self.samples[:wanted]
-        return replace(self, samples=samples, fitted=f"{done} from {len(self)} samples")
+        return replace(self, samples=samples, fitted=f"{done} from {whole} samples")
 
 
-def read(path: str | Path, sample_rate: int | None = None, seconds: float | None = None) -> Clip:
+def read(
+    path: str | Path,
+    sample_rate: int | None = None,
+    seconds: float | None = None,
+    limits: Limits = USUAL,
+) -> Clip:
     """Read a recording in any format libsndfile knows, any rate and channel count.
 
     Parameters
@@ -105,14 +121,77 @@ def read(path: str | Path, sample_rate: int | None = None, seconds: float | None
     sample_rate : int, optional
         Resample to this rate, in Hz.
     seconds : float, optional
-        Crop or zero-pad to this duration.
+        Crop or zero-pad to this duration. What lies behind is neither read nor resampled; the samples are the same.
+    limits : Limits
+        What is beyond them is refused by the file's header.
 
     Raises
     ------
     AudioError
-        The file is missing, empty, no audio, truncated, too long, or holds NaN.
+        The file is missing, empty, no audio, truncated, beyond the limits, or holds NaN.
     """
     path = Path(path)
+    with _opened(path) as file:
+        length = Length.of(file, sample_rate, seconds)
+        try:
+            limits.check(file.frames, file.channels, file.samplerate, length.needed, length.wanted)
+            limits.check_ratio(file.samplerate, length.rate)
+            clip = Clip(_mono(file, length.needed), file.samplerate, str(path))
+            return clip.resample(length.rate).fit(seconds, length.whole)
+        except MemoryError as error:
+            raise AudioError(f"{path}: no memory for {length.needed} frames; give 'seconds', or cut it") from error
+        except AudioError as error:
+            raise AudioError(_named(path, str(error))) from error
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long a recording is, and how much of it is wanted.
+
+    Attributes
+    ----------
+    rate : int
+        That is wanted, in Hz.
+    whole : int
+        Samples of the whole recording at that rate.
+    wanted : int
+        Samples of the clip.
+    needed : int
+        Frames of the file that they depend on.
+    """
+
+    rate: int
+    whole: int
+    wanted: int
+    needed: int
+
+    @classmethod
+    def of(cls, file: soundfile.SoundFile, sample_rate: int | None, seconds: float | None) -> Length:
+        """Of an open file, read at a rate (default its own) and fit to a duration."""
+        if seconds is not None and not 0 < seconds < math.inf:
+            raise AudioError(f"{file.name}: {seconds} seconds of it wanted; use a positive duration")
+        frames, own = file.frames, file.samplerate
+        rate = sample_rate or own
+        whole = max(min(1, frames), (2 * frames * rate + own) // (2 * own))  # as the resampler rounds
+        wanted = whole if seconds is None else max(1, round(seconds * rate))
+        margin = 0 if rate == own else -(-MARGIN * own // min(rate, own))
+        return cls(rate, whole, wanted, min(frames, -(-wanted * own // rate) + margin))
+
+
+def measure(path: str | Path, sample_rate: int | None = None, seconds: float | None = None) -> Length:
+    """How long a recording is, by its header alone.
+
+    Raises
+    ------
+    AudioError
+        The file is missing, empty or no audio.
+    """
+    with _opened(Path(path)) as file:
+        return Length.of(file, sample_rate, seconds)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     if not path.is_file():
         kind = "a folder" if path.is_dir() else "no such file"
         raise AudioError(f"{path}: {kind}; give the path of a recording")
@@ -120,16 +199,26 @@ def read(path: str | Path, sample_rate: int | None = None, seconds: float | None
         raise AudioError(f"{path}: the file is empty; give a recording with samples")
     try:
         with soundfile.SoundFile(path) as file:
-            promised = file.frames
-            if promised * file.channels > MAX_SAMPLES:
-                raise AudioError(f"{path}: {promised} frames of {file.channels} channels; cut it first")
-            frames, rate = file.read(dtype="float32", always_2d=True), file.samplerate
+            yield file
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise AudioError(f"{path}: not readable as audio ({error}); use WAV, FLAC, OGG, MP3 or AIFF") from error
-    if frames.shape[0] < promised:
-        raise AudioError(f"{path}: truncated, {frames.shape[0]} of {promised} samples; get the whole file")
-    clip = Clip(frames.mean(axis=1), rate, str(path))
-    return (clip.resample(sample_rate) if sample_rate else clip).fit(seconds)
+
+
+def _mono(file: soundfile.SoundFile, needed: int) -> Float32Array:
+    """The mean of the channels of a file's first frames, float32 [needed], block by block."""
+    mono = np.empty(needed, dtype=np.float32)
+    at, most = 0, max(1, BLOCK // file.channels)
+    while at < needed:
+        frames = file.read(min(most, needed - at), dtype="float32", always_2d=True)
+        if not len(frames):
+            raise AudioError(f"truncated, {at} of {file.frames} samples; get the whole file")
+        frames.mean(axis=1, out=mono[at : at + len(frames)])
+        at += len(frames)
+    return mono
+
+
+def _named(path: Path, message: str) -> str:
+    return message if message.startswith(f"{path}:") else f"{path}: {message}"
 
 
 def write(path: str | Path, samples: Float32Array, sample_rate: int) -> None:

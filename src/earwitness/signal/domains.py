@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from ..errors import ConfigError, nearest
 
 OCCLUSIONS = ("zero", "mean", "noise")
+#: bands, or samples of a window: more than a clip has bins to fill
+MOST = 1_000_000
 DOMAINS = ("rfft", "mel", "octave", "edges", "stft")
 
 
@@ -59,6 +61,8 @@ class Domain:
         positive = all(math.isfinite(number) and number > 0 for number in numbers)
         if not wanted[0] <= len(numbers) <= wanted[1] or not positive:
             raise ConfigError(f"domain {text!r}: use rfft, mel:BANDS, octave:BANDS, edges:HZ,HZ,... or stft:WINDOW:HOP")
+        if kind != "edges" and any(number > MOST for number in numbers):
+            raise ConfigError(f"domain {text!r}: more than {MOST} bands, or samples of a window; use fewer")
         if kind == "stft" and (numbers[0] < 4 or numbers[1] > numbers[0] / 2 or any(n % 1 for n in numbers)):
             raise ConfigError(f"domain {text!r}: use a window of at least 4 samples and a hop of at most half")
         return cls(kind, numbers, occlusion, seed)

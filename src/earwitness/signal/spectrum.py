@@ -303,6 +303,20 @@ class Spectrum:
         return np.asarray(signals, dtype=np.float32).reshape(-1, len(self.clip))
 
 
+def count_variables(domain: Domain, samples: int, sample_rate: int) -> int:
+    """The variables that a clip of so many samples has in a domain, without making its spectrum.
+
+    Of bands, all: those narrower than a bin, which vanish, are rare in a clip long enough to ask about.
+    """
+    if domain.kind == "rfft":
+        return samples // 2 + 1
+    if domain.kind == "stft":
+        window, hop = (int(number) for number in domain.numbers)
+        transform = scipy.signal.ShortTimeFFT(scipy.signal.get_window("hann", window), hop, fs=sample_rate)
+        return int(transform.f_pts * transform.p_num(max(samples, (window + 1) // 2)))
+    return len(band_edges(domain, sample_rate / 2)) + 1
+
+
 def band_edges(domain: Domain, nyquist: float) -> NDArray[np.float64]:
     """Inner band edges in Hz, ascending, below Nyquist."""
     if domain.kind == "edges":

@@ -12,6 +12,8 @@ from pydantic.fields import FieldInfo
 
 from ..errors import ConfigError, nearest
 from ..search.settings import SearchSettings
+from ..settings import MOST_SEED, MOST_SETS
+from ..signal.limits import Limits
 
 
 class _Section(BaseModel):
@@ -28,14 +30,16 @@ class DataSection(_Section):
     include: str | None = Field(default=None, examples=["*/a*.wav"], description="only files whose path matches")
     labels: tuple[str, ...] | None = Field(default=None, examples=[["rock", "jazz"]], description="only these labels")
     limit: int | None = Field(default=None, examples=[10], ge=1, description="recordings a label, drawn with the seed")
-    seed: int = Field(default=0, description="of the draw")
+    seed: int = Field(default=0, ge=0, le=MOST_SEED, description="of the draw")
 
 
 class TransferSection(_Section):
     """``[transfer]``: when a signal counts as transferable, and by chance. ε costs nothing to change."""
 
     epsilon: float = Field(default=0.5, gt=0, le=1, description="ε: certain is below ε·log2(labels) bits of entropy")
-    nulls: int = Field(default=1, ge=0, description="null signals a set: so many of its size, its energy, and both")
+    nulls: int = Field(
+        default=1, ge=0, le=MOST_SETS, description="null signals a set: so many of its size, its energy, and both"
+    )
 
 
 class RunSection(_Section):
@@ -46,12 +50,17 @@ class RunSection(_Section):
         default=None,
         examples=[2],
         ge=1,
+        le=1024,
         description="default: local this process, ray one a device",
     )
-    threads: int | None = Field(default=None, examples=[2], ge=1, description="of a worker; default: all, divided")
+    threads: int | None = Field(
+        default=None, examples=[2], ge=1, le=1024, description="of a worker; default: all, divided"
+    )
     address: str | None = Field(default=None, examples=["auto"], description="of a Ray cluster; default: start one")
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps")
-    batch: int | None = Field(default=None, examples=[32], ge=1, description="signals a model call; default: by memory")
+    batch: int | None = Field(
+        default=None, examples=[32], ge=1, le=1 << 16, description="signals a model call; default: by memory"
+    )
     allow_pickle: bool = Field(default=False, description="read models from pickles, which can run code")
     trust_remote_code: bool = Field(default=False, description="run code that comes with a Hugging Face model")
 
@@ -74,8 +83,12 @@ class Study(_Section):
     models: tuple[str, ...] = Field(
         min_length=1, description="builtin:NAME, hf:FOLDER-OR-HUB-ID, onnx:FILE, torch:FILE or python:FILE.py:ATTR"
     )
-    sample_rate: int | None = Field(default=None, examples=[16000], ge=1, description="Hz; default: the models'")
-    seconds: float | None = Field(default=None, examples=[10.0], gt=0, description="crop or zero-pad clips to this")
+    sample_rate: int | None = Field(
+        default=None, examples=[16000], ge=1, le=1_000_000, description="Hz; default: the models'"
+    )
+    seconds: float | None = Field(
+        default=None, examples=[10.0], gt=0, le=86_400, description="crop or zero-pad clips to this"
+    )
     only_correct: bool = Field(default=False, description="explain a model only on clips it labels rightly")
     data: tuple[DataSection, ...] = Field(min_length=1, description="the recordings; several [[data]] are added up")
     labels: dict[str, str] = Field(default_factory=dict, description="a model's own label = the shared label")
@@ -83,6 +96,7 @@ class Study(_Section):
         default=SearchSettings(),
         description="what decides what is found. Changing any of it makes every explanation anew.",
     )
+    limits: Limits = Field(default=Limits(), description="what a recording may be; one that is more becomes a failure")
     transfer: TransferSection = Field(
         default=TransferSection(),
         description="when a signal counts as transferable, and by chance. ε costs nothing to change.",
@@ -167,5 +181,5 @@ def keys_of(section: Any) -> dict[str, FieldInfo]:
 
 #: the sections of a study file by their names
 SECTIONS: dict[str, Any] = {
-    "data": DataSection, "search": SearchSettings, "transfer": TransferSection, "run": RunSection,
+    "data": DataSection, "search": SearchSettings, "limits": Limits, "transfer": TransferSection, "run": RunSection,
 }  # fmt: skip

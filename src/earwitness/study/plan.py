@@ -53,7 +53,7 @@ class Plan:
         return Setup(
             tuple(model.spec for model in self.models), tuple(model.fingerprint for model in self.models),
             self.alignment, self.settings, self.sample_rate, study.seconds, study.run.device, study.run.batch,
-            study.run.threads, **study.run.trust,
+            study.run.threads, limits=study.limits, **study.run.trust,
         )  # fmt: skip
 
 

@@ -79,7 +79,7 @@ class Reopened:
             It has changed.
         """
         row = self.clips.row(by_predicate=pl.col("clip") == clip, named=True)
-        found = audio.read(Path(row["path"]), self.sample_rate, self.study.seconds)
+        found = audio.read(Path(row["path"]), self.sample_rate, self.study.seconds, self.study.limits)
         if found.sha256 != row["sha256"]:
             raise ConfigError(f"{row['path']}: not the recording that was studied; restore it or run the study again")
         return found

@@ -17,6 +17,7 @@ from ..errors import AudioError, ConfigError, EarwitnessError, StoreError
 from ..models import fold
 from ..signal import audio
 from ..signal.spectrum import Spectrum
+from .cost import tell_cost
 from .executors import open_executor
 from .executors.pool import Executor
 from .executors.work import Chunk, Failed, Judged, LeftOut, Source, Unit
@@ -75,6 +76,10 @@ def run(plan: Plan, store: Store, reporter: Reporter | None = None, *, retry_fai
         store.clear_failures(key)
     ids = [store.add_model(model) for model in plan.models]
     clips = _register(plan, store, key, reporter)
+    if study.seconds is None and (
+        line := tell_cost([clip.samples for clip, _ in clips], plan.sample_rate, len(ids), plan.settings)
+    ):
+        reporter.say(line)
     _forget_stale_failures(plan, store, key, ids, clips)
     store.set_plan(key, ids, [clip.id for clip, _ in clips])
     store.set_meta(
@@ -147,7 +152,7 @@ class _Work:
         plan = self._plan
 
         def make(clip: Source) -> Spectrum:
-            found = audio.read(clip.path, plan.sample_rate, plan.study.seconds)
+            found = audio.read(clip.path, plan.sample_rate, plan.study.seconds, plan.study.limits)
             if found.sha256 != clip.sha256:
                 raise AudioError(f"{clip.path}: changed while the study ran; run it again")
             return Spectrum(found, plan.settings.variables)
@@ -229,7 +234,7 @@ def _register(plan: Plan, store: Store, key: str, reporter: Reporter) -> list[tu
         try:
             row, clip = known.get(stamp) if stamp else None, None
             if row is None:  # new, or changed
-                clip = audio.read(path, rate, seconds)
+                clip = audio.read(path, rate, seconds, plan.study.limits)
                 if clip.silent:
                     raise ConfigError("silence, nothing in it can be a cause; leave it out")
             sha256 = clip.sha256 if clip else row[1] if row else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..settings import Settings, setting
+from ..settings import MOST_DRAWS, MOST_SEED, Settings, setting
 
 #: resamples of an interval, and relabellings of a permutation test
 DRAWS = 2000
@@ -34,8 +34,8 @@ class Options(Settings):
 
     epsilon: float = setting(0.5, "Definition 4's ε", gt=0, le=1)
     level: float = setting(0.95, "of the intervals", gt=0, lt=1)
-    draws: int = setting(DRAWS, "resamples of an interval, shuffles of a permutation test", ge=1)
-    seed: int = setting(0, "of intervals and permutation tests")
+    draws: int = setting(DRAWS, "resamples of an interval, shuffles of a permutation test", ge=1, le=MOST_DRAWS)
+    seed: int = setting(0, "of intervals and permutation tests", ge=0, le=MOST_SEED)
     cluster: str = setting("clip", "what is resampled for intervals: clip or group", choices=("clip", "group"))
     margin: float = setting(0.1, "how far apart models may ordinarily stand, for flat-earthers", ge=0)
     vacuous: bool = setting(True, "count empty sets", flags=(" /--without-vacuous",), off="leave empty sets out")

@@ -26,6 +26,7 @@ from ...search.questions import Search
 from ...search.settings import SearchSettings
 from ...signal import audio
 from ...signal.audio import Clip
+from ...signal.limits import USUAL, Limits
 from ...signal.masks import Mask
 from ...signal.spectrum import Spectrum
 from ..store import Record, unpack_mask
@@ -59,6 +60,8 @@ class Setup:
         Threads of this worker; None leaves them as they are.
     allow_pickle, trust_remote_code : bool
         What the models may do, see :func:`earwitness.models.open_model`.
+    limits : Limits
+        Of recordings.
     """
 
     specs: tuple[str, ...]
@@ -72,6 +75,7 @@ class Setup:
     threads: int | None = None
     allow_pickle: bool = False
     trust_remote_code: bool = False
+    limits: Limits = USUAL
 
 
 @dataclass(frozen=True)
@@ -256,7 +260,7 @@ class Worker:
         return _stream(driver, units, prepare, close)
 
     def _read(self, source: Source) -> Clip:
-        clip = audio.read(source.path, self.setup.sample_rate, self.setup.seconds)
+        clip = audio.read(source.path, self.setup.sample_rate, self.setup.seconds, self.setup.limits)
         if clip.sha256 != source.sha256:
             raise AudioError(f"{source.path}: has changed since the study was planned; run it again")
         return clip
