@@ -184,7 +184,7 @@ def test_the_command_prints_and_writes(
     ("change", "words"),
     [
         ({"actions": ("remov",)}, "did you mean 'remove'"),
-        ({"budget": 3}, "at least 50"),
+        ({"budget": 3}, "use 50 to"),
         ({"gain": 0.0}, "gain"),
         ({"domain": "melt:3"}, "did you mean 'mel'"),
     ],

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from earwitness.analyses.settings import CompositionSettings, GreedySettings, ManipulationSettings
 from earwitness.commands.options import Access, Analysis, Leave, expand
 from earwitness.errors import ConfigError
-from earwitness.search.settings import SearchSettings
+from earwitness.search.settings import RobustSettings, SearchSettings
 from earwitness.settings import Settings, setting
 from earwitness.study.file import parse_study
 from earwitness.study.template import study_schema
@@ -81,9 +81,9 @@ def test_study_files_with_absurd_numbers_are_refused(place: str) -> None:
 
 COUNTED = [
     pytest.param(kind, one.name, id=f"{kind.__name__}.{one.name}")
-    for kind in (GreedySettings, CompositionSettings, ManipulationSettings, Options, SearchSettings)
+    for kind in (CompositionSettings, GreedySettings, ManipulationSettings, Options, RobustSettings, SearchSettings)
     for one in fields(kind)
-    if one.name in ("budget", "restarts", "draws", "seed", "repeats", "count")
+    if one.name in ("budget", "questions", "restarts", "draws", "seed", "repeats", "count")
 ]
 
 
