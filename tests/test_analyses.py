@@ -124,9 +124,9 @@ def test_a_clip_that_is_gone_is_a_failed_row_and_tried_again(store: Path) -> Non
         assert done.units == 15
         assert len(done.failures) == 3
         assert path.name in done.failures[0]
-        failures = opened.frame("SELECT stage, clip, reason FROM failures")
+        failures = opened.frame("SELECT stage, clip AS path, reason FROM failures")
         assert failures["stage"].to_list() == ["spectral"] * len(failures)
-        assert set(failures["clip"]) == {str(path)}
+        assert set(failures["path"]) == {str(path)}
         again = measure_spectra(reopen(opened, "cpu"))
         assert (again.units, again.failures) == (3, ())
         assert opened.frame("SELECT * FROM failures").is_empty()

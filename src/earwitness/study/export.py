@@ -15,7 +15,7 @@ from ..signal.masks import to_runs
 from ..transferability.options import Options
 from ..transferability.tables import make_tables
 from .answers import epsilon_of, load_answers
-from .store import Store, unpack_all, unpack_mask
+from .store import Store
 
 #: format → what writes a table so; a new format is one line
 EXPORTS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
@@ -111,8 +111,8 @@ def _named(store: Store, key: str, rows: pl.DataFrame) -> pl.DataFrame:
 def _subsets(store: Store, key: str) -> pl.DataFrame:
     rows = _named(store, key, store.list_signals(key, masks=True)).sort("place", "position", "kind", "draw")
     runs = [
-        None if mask is None else " ".join(f"{start}:{stop}" for start, stop in to_runs(unpack_mask(mask, size)))
-        for mask, size in rows.select("mask", "variables").iter_rows()
+        None if row[1] is None else " ".join(f"{a}:{b}" for a, b in to_runs(store.unpack_mask(*row)))
+        for row in rows.select("subset", "mask", "variables", "size").iter_rows()
     ]
     return rows.with_columns(runs=pl.Series(runs, dtype=pl.String)).select(
         "subset", "clip", "path", "model", "kind", "draw", "size", "energy", "certificate", "groups", "queries",
@@ -125,6 +125,6 @@ def _probabilities(store: Store, key: str, labels: tuple[str, ...]) -> pl.DataFr
     judges = store.list_models(key).select("model", second="position", judge="spec")
     rows = store.list_answers(key).join(signals, on="subset").join(judges, on="model")
     rows = rows.sort("place", "position", "kind", "draw", "second")
-    logs = unpack_all(rows["log_probabilities"], len(labels))
+    logs = store.logs(rows, len(labels))
     distribution = pl.DataFrame(np.exp(logs), schema=[f"p_{label}" for label in labels])
     return pl.concat([rows.select("subset", "judge"), distribution], how="horizontal")
