@@ -194,7 +194,7 @@ def test_a_composite_flips_the_model_it_is_of_and_not_one_that_listens_elsewhere
 def test_settings_of_compositions_are_checked() -> None:
     with pytest.raises(ConfigError, match="sufficient, complete"):
         CompositionSettings(kind="enough")
-    with pytest.raises(ConfigError, match="at least 1"):
+    with pytest.raises(ConfigError, match="draws 0: out of range; use 1 to"):
         CompositionSettings(draws=0)
     with pytest.raises(ConfigError, match="use 0 to 20"):
         CompositionSettings(greedy=GreedySettings(exact=40))

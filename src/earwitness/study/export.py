@@ -17,10 +17,35 @@ from ..transferability.tables import make_tables
 from .answers import epsilon_of, load_answers
 from .store import Store
 
+#: with one of these a cell begins a formula, for a spreadsheet; what a label or a path is called is not ours to run
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def to_csv(table: pl.DataFrame) -> str:
+    """A table as CSV in which no text begins a formula: where one would, an apostrophe stands before it.
+
+    Examples
+    --------
+    >>> print(to_csv(pl.DataFrame({"label": ["=1+1", "rock"], "gain": [-1.5, 2.0]})), end="")
+    label,gain
+    '=1+1,-1.5
+    rock,2.0
+    """
+    quoted = table.with_columns(
+        pl.when(pl.col(name).str.contains("^[" + "".join(map(re.escape, FORMULA)) + "]"))
+        .then(pl.lit("'") + pl.col(name))
+        .otherwise(pl.col(name))
+        .alias(name)
+        for name, kind in table.schema.items()
+        if kind == pl.String
+    )
+    return quoted.rename(lambda name: f"'{name}" if name.startswith(FORMULA) else name).write_csv()
+
+
 #: format → what writes a table so; a new format is one line
 EXPORTS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
     "parquet": lambda table, path: table.write_parquet(path),
-    "csv": lambda table, path: table.write_csv(path),
+    "csv": lambda table, path: path.write_text(to_csv(table), encoding="utf-8", newline=""),
 }
 
 
