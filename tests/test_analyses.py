@@ -124,9 +124,9 @@ def test_a_clip_that_is_gone_is_a_failed_row_and_tried_again(store: Path) -> Non
         assert done.units == 15
         assert len(done.failures) == 3
         assert path.name in done.failures[0]
-        failures = opened.frame("SELECT stage, clip, reason FROM failures")
+        failures = opened.frame("SELECT stage, clip AS path, reason FROM failures")
         assert failures["stage"].to_list() == ["spectral"] * len(failures)
-        assert set(failures["clip"]) == {str(path)}
+        assert set(failures["path"]) == {str(path)}
         again = measure_spectra(reopen(opened, "cpu"))
         assert (again.units, again.failures) == (3, ())
         assert opened.frame("SELECT * FROM failures").is_empty()
@@ -194,7 +194,7 @@ def test_a_composite_flips_the_model_it_is_of_and_not_one_that_listens_elsewhere
 def test_settings_of_compositions_are_checked() -> None:
     with pytest.raises(ConfigError, match="sufficient, complete"):
         CompositionSettings(kind="enough")
-    with pytest.raises(ConfigError, match="use 1 to"):
+    with pytest.raises(ConfigError, match="draws 0: out of range; use 1 to"):
         CompositionSettings(draws=0)
     with pytest.raises(ConfigError, match="use 0 to 20"):
         CompositionSettings(greedy=GreedySettings(exact=40))

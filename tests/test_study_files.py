@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import tomllib
@@ -11,13 +13,13 @@ import polars as pl
 import pytest
 
 from earwitness import ConfigError, SearchSettings
-from earwitness.study.export import write_export
+from earwitness.study.export import to_csv, write_export
 from earwitness.study.file import Study, keys_of, load_study, parse_study
 from earwitness.study.status import study_status
 from earwitness.study.store import Store
 from earwitness.study.template import study_schema, study_template
 from test_cli import call, refused, write_study
-from test_study import do, make_clips, study_of
+from test_study import MODELS, do, make_clips, study_of
 
 ROOT = Path(__file__).parent.parent
 PRESETS = {"genre": 5, "emotion": 5, "deepfake": 3}
@@ -95,6 +97,36 @@ def test_exports_hold_every_table(store: Path, tmp_path: Path) -> None:
     assert [i for run in runs.split() for i in range(*map(int, run.split(":")))] == mask.nonzero()[0].tolist()
     assert pl.read_csv(tmp_path / "csv" / "judgements.csv").shape == tables["judgements"].shape
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_no_cell_of_a_csv_begins_a_formula(tmp_path: Path) -> None:
+    """Labels, names and paths are what someone else called them; a spreadsheet would run them."""
+    evil = ("=cmd|'/c calc'!A1", "+1+1", "-2+3", "@SUM(1)", "\tx", "\r=1", "ok", "a=b", "")
+    table = pl.DataFrame({"label": evil, "gain": [-1.5] * 9, "=HYPERLINK()": evil, "none": [None] * 9})
+    rows = list(csv.reader(io.StringIO(to_csv(table), newline="")))
+    assert rows[0] == ["label", "gain", "'=HYPERLINK()", "none"]
+    for given, row in zip(evil, rows[1:], strict=True):
+        assert row[0] == row[2] == (f"'{given}" if given[:1] in {"=", "+", "-", "@", "\t", "\r"} and given else given)
+        assert row[1] == "-1.5"
+    make_clips(tmp_path / "=clips", 1)
+    content = {"models": [f"python:{MODELS}:{name}" for name in ("low", "high")], "search": {"budget": 300},
+               "labels": {"yes": "=1+1"}, "name": "@study"}  # fmt: skip
+    do(parse_study({**content, "data": [{"path": str(tmp_path / "=clips"), "name": "-set"}]}), tmp_path / "s.db")
+    with Store(tmp_path / "s.db") as opened:
+        for path in write_export(opened, tmp_path / "csv", "csv"):
+            for row in csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")):
+                bad = [cell for cell in row if cell[:1] in ("=", "+", "@") or (cell[:1] == "-" and not number(cell))]
+                assert not bad, f"{path.name}: {bad}"
+    assert "'=1+1" in (tmp_path / "csv" / "originals.csv").read_text()
+    assert "'-set" in (tmp_path / "csv" / "clips.csv").read_text()
+
+
+def number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def test_the_docs_examples_run(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

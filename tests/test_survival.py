@@ -205,7 +205,7 @@ def test_a_clip_that_vanishes_or_changes_after_it_was_read_becomes_a_failed_row(
 
     with Store(tmp_path / "s.db", write=True) as store:
         summary = run(plan(study, tmp_path), store, Meddling())
-        reasons = store.frame("SELECT DISTINCT stage, clip, reason FROM failures ORDER BY clip").rows()
+        reasons = store.frame("SELECT DISTINCT stage, clip AS path, reason FROM failures ORDER BY path").rows()
     assert summary.explained == 2
     assert summary.failed == 8
     assert {(stage, Path(clip).name) for stage, clip, _ in reasons} == {

@@ -37,16 +37,21 @@ def print_tables(tables: Mapping[str, pl.DataFrame], style: str) -> None:
     if style == "json":
         print(json.dumps({name: table.to_dicts() for name, table in tables.items()}, indent=1))
         return
+    from ..study.export import to_csv
+
     for name, table in tables.items():
         print(f"# {name}\n" if style == "csv" else f"\n## {name}\n")
-        print(table.write_csv() if style == "csv" else to_markdown(table))
+        print(to_csv(table) if style == "csv" else to_markdown(table))
 
 
 def write_tables(tables: Mapping[str, pl.DataFrame], out: Path) -> None:
     """Write tables as CSV files named after them."""
+    from ..study.export import to_csv
+
     make_writable(out)
     for name, table in tables.items():
-        table.write_csv(out / f"{name.replace(',', '').replace(' ', '-')}.csv")
+        path = out / f"{name.replace(',', '').replace(' ', '-')}.csv"
+        path.write_text(to_csv(table), encoding="utf-8", newline="")
 
 
 def to_markdown(table: pl.DataFrame) -> str:

@@ -14,10 +14,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..analyses.chance import NULLS
+from ..errors import StoreError
 from ..models import fold
 from ..search.settings import KINDS, SearchSettings
 from ..signal.domains import Domain
-from ..study.store import Store, unpack_all
+from ..study.store import Store
 from ..transferability.answers import short_names
 from ..transferability.definitions import check_epsilon, check_labels, entropy_bits
 from .columns import Real
@@ -186,8 +187,7 @@ def load_study(store: Store, epsilon: float) -> StudyData:
     """
     check_epsilon(epsilon)
     key = store.settings_key()
-    search, names = store.settings(key)
-    settings, labels = SearchSettings(**search), check_labels(names)
+    settings, labels = store.search_settings(key), check_labels(store.settings(key)[1])
     clips = store.list_clips(key, answered=True).rename({"clip": "id", "truth": "label", "group": "grp"})
     models = store.list_models(key).rename({"model": "id"})
     failures = store.list_failures(key)
@@ -206,9 +206,7 @@ def read_originals(store: Store, data: StudyData, models: Sequence[int]) -> Log:
     """What each model says to each clip: natural logarithms, float32 [clips, M, n]; NaN where there is no answer."""
     rows = store.list_originals(data.key)
     logs = np.full((len(data.clips), len(models), len(data.labels)), np.nan, dtype=np.float32)
-    logs[_places(data.clips["id"], rows["clip"]), _places(models, rows["model"])] = unpack_all(
-        rows["log_probabilities"], len(data.labels)
-    )
+    logs[_places(data.clips["id"], rows["clip"]), _places(models, rows["model"])] = store.logs(rows, len(data.labels))
     return logs
 
 
@@ -217,9 +215,7 @@ def read_answers(store: Store, data: StudyData, clip: int) -> dict[int, Log]:
     rows = store.list_answers(data.key, clip)
     found: dict[int, Log] = {}
     places = _places([model.id for model in data.models], rows["model"])
-    for subset, place, logs in zip(
-        rows["subset"], places, unpack_all(rows["log_probabilities"], len(data.labels)), strict=True
-    ):
+    for subset, place, logs in zip(rows["subset"], places, store.logs(rows, len(data.labels)), strict=True):
         empty = np.full((len(data.models), len(data.labels)), np.nan, dtype=np.float32)
         found.setdefault(subset, empty)[place] = logs
     return found
@@ -236,10 +232,12 @@ def _read_signals(store: Store, data: StudyData, said: Log) -> dict[str, Signals
     rows = rows.with_columns(name=pl.when(alone).then("kind").otherwise(pl.format("{}_of_{}", "kind", "of")))
     answers = store.list_answers(data.key)
     names = rows["name"].unique(maintain_order=True).to_list()
-    return {name: _read_kind(data, said, name, rows.filter(pl.col("name") == name), answers) for name in names}
+    return {name: _read_kind(store, data, said, name, rows.filter(pl.col("name") == name), answers) for name in names}
 
 
-def _read_kind(data: StudyData, said: Log, kind: str, rows: pl.DataFrame, answers: pl.DataFrame) -> Signals:
+def _read_kind(
+    store: Store, data: StudyData, said: Log, kind: str, rows: pl.DataFrame, answers: pl.DataFrame
+) -> Signals:
     models = [model.id for model in data.models]
     # by clip as the page numbers them, which lets it find a clip's signals by halves
     by = {"place": _places(data.clips["id"], rows["clip"]), "maker": _places(models, rows["model"])}
@@ -253,7 +251,7 @@ def _read_kind(data: StudyData, said: Log, kind: str, rows: pl.DataFrame, answer
     entropy = np.full(shape, np.nan)
     if len(answers):
         row, column = _places(rows["id"], answers["subset"]), _places(models, answers["model"])
-        logs = unpack_all(answers["log_probabilities"], len(data.labels))
+        logs = store.logs(answers, len(data.labels))
         answer[row, column] = logs.argmax(axis=1)
         probability[row, column] = np.exp(logs[np.arange(len(logs)), label[row]].astype(np.float64))
         entropy[row, column] = entropy_bits(logs) / np.log2(len(data.labels))
@@ -319,7 +317,12 @@ def _model_rows(models: pl.DataFrame, said: Log, clips: pl.DataFrame, labels: tu
 def _places(ids: Sequence[int] | pl.Series, wanted: pl.Series) -> Whole:
     """Where each wanted id stands among ``ids``."""
     place = {identity: i for i, identity in enumerate(ids)}
-    return np.array([place[identity] for identity in wanted], dtype=np.int64)
+    try:
+        return np.array([place[identity] for identity in wanted], dtype=np.int64)
+    except KeyError as error:
+        raise StoreError(
+            f"a row of the store is about {wanted.name} {error}, which is not there; restore a copy of it"
+        ) from None
 
 
 def _whole(column: pl.Series) -> Whole:

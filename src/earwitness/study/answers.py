@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import polars as pl
 
 from ..transferability.answers import (
@@ -21,7 +20,7 @@ from ..transferability.answers import (
 from ..transferability.definitions import check_epsilon, check_labels, judge, top_labels, top_probabilities
 from ..transferability.options import Options
 from ..transferability.tables import make_tables
-from .store import Store, unpack_all
+from .store import Store
 
 
 def epsilon_of(store: Store, epsilon: float | None = None) -> float:
@@ -32,7 +31,10 @@ def epsilon_of(store: Store, epsilon: float | None = None) -> float:
     ConfigError
         It is out of range.
     """
-    return check_epsilon(epsilon if epsilon is not None else float(store.meta().get("epsilon", 0.5)))
+    if epsilon is None:
+        with store.naming(unit="fact 'epsilon'"):
+            epsilon = float(store.meta().get("epsilon", 0.5))
+    return check_epsilon(epsilon)
 
 
 def load_answers(store: Store, settings: str | None = None) -> Answers:
@@ -51,7 +53,7 @@ def load_answers(store: Store, settings: str | None = None) -> Answers:
     originals = _read_originals(store, key, labels, models, clips)
     signals = _read_signals(store, key, models, clips, originals)
     raw = store.list_answers(key).rename({"model": "id"})
-    logs = unpack_all(raw["log_probabilities"], len(labels))
+    logs = store.logs(raw.rename({"id": "model"}), len(labels))
     raw = _cast(raw.drop("log_probabilities"), {"subset": WHOLE, "id": WHOLE}).with_row_index("row")
     raw = raw.join(models.select("id", "position", judge="model"), on="id").join(signals, on="subset")
     raw = raw.sort("order", "position")
@@ -75,10 +77,8 @@ def _read_originals(
     store: Store, key: str, labels: tuple[str, ...], models: pl.DataFrame, clips: pl.DataFrame
 ) -> pl.DataFrame:
     raw = store.list_originals(key).rename({"model": "id"})
-    logs = unpack_all(raw["log_probabilities"], len(labels))
-    known = ~np.isnan(logs).any(axis=1)
-    rows = _cast(raw.drop("log_probabilities"), {"clip": WHOLE, "id": WHOLE}).filter(pl.Series(known))
-    logs = logs[known]
+    logs = store.logs(raw.rename({"id": "model"}), len(labels))
+    rows = _cast(raw.drop("log_probabilities"), {"clip": WHOLE, "id": WHOLE})
     rows = rows.with_columns(answer=top_labels(logs, labels), probability=top_probabilities(logs))
     rows = rows.join(models.select("id", "position", "model"), on="id").join(clips, on="clip")
     rows = rows.sort("place", "position")
@@ -102,7 +102,8 @@ def _read_overlaps(store: Store, key: str, signals: pl.DataFrame) -> pl.DataFram
     rows = store.results(key, "overlap")
     if rows.is_empty():
         return pl.DataFrame(schema=OVERLAP_COLUMNS)
-    pairs = _cast(rows.select("subset", "other", "jaccard", "weighted"), OVERLAP_COLUMNS)
+    with store.naming(unit="results of overlap"):
+        pairs = _cast(rows.select("subset", "other", "jaccard", "weighted"), OVERLAP_COLUMNS)
     mine = signals.select("subset", "clip", "kind", "source", "order")
     theirs = signals.select(other="subset", judge="source", other_order="order")
     # a clip whose sets have changed is compared again; what was compared before is still the same

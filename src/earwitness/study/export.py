@@ -15,12 +15,37 @@ from ..signal.masks import to_runs
 from ..transferability.options import Options
 from ..transferability.tables import make_tables
 from .answers import epsilon_of, load_answers
-from .store import Store, unpack_all, unpack_mask
+from .store import Store
+
+#: with one of these a cell begins a formula, for a spreadsheet; what a label or a path is called is not ours to run
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def to_csv(table: pl.DataFrame) -> str:
+    """A table as CSV in which no text begins a formula: where one would, an apostrophe stands before it.
+
+    Examples
+    --------
+    >>> print(to_csv(pl.DataFrame({"label": ["=1+1", "rock"], "gain": [-1.5, 2.0]})), end="")
+    label,gain
+    '=1+1,-1.5
+    rock,2.0
+    """
+    quoted = table.with_columns(
+        pl.when(pl.col(name).str.contains("^[" + "".join(map(re.escape, FORMULA)) + "]"))
+        .then(pl.lit("'") + pl.col(name))
+        .otherwise(pl.col(name))
+        .alias(name)
+        for name, kind in table.schema.items()
+        if kind == pl.String
+    )
+    return quoted.rename(lambda name: f"'{name}" if name.startswith(FORMULA) else name).write_csv()
+
 
 #: format → what writes a table so; a new format is one line
 EXPORTS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
     "parquet": lambda table, path: table.write_parquet(path),
-    "csv": lambda table, path: table.write_csv(path),
+    "csv": lambda table, path: path.write_text(to_csv(table), encoding="utf-8", newline=""),
 }
 
 
@@ -111,8 +136,8 @@ def _named(store: Store, key: str, rows: pl.DataFrame) -> pl.DataFrame:
 def _subsets(store: Store, key: str) -> pl.DataFrame:
     rows = _named(store, key, store.list_signals(key, masks=True)).sort("place", "position", "kind", "draw")
     runs = [
-        None if mask is None else " ".join(f"{start}:{stop}" for start, stop in to_runs(unpack_mask(mask, size)))
-        for mask, size in rows.select("mask", "variables").iter_rows()
+        None if row[1] is None else " ".join(f"{a}:{b}" for a, b in to_runs(store.unpack_mask(*row)))
+        for row in rows.select("subset", "mask", "variables", "size").iter_rows()
     ]
     return rows.with_columns(runs=pl.Series(runs, dtype=pl.String)).select(
         "subset", "clip", "path", "model", "kind", "draw", "size", "energy", "certificate", "groups", "queries",
@@ -125,6 +150,6 @@ def _probabilities(store: Store, key: str, labels: tuple[str, ...]) -> pl.DataFr
     judges = store.list_models(key).select("model", second="position", judge="spec")
     rows = store.list_answers(key).join(signals, on="subset").join(judges, on="model")
     rows = rows.sort("place", "position", "kind", "draw", "second")
-    logs = unpack_all(rows["log_probabilities"], len(labels))
+    logs = store.logs(rows, len(labels))
     distribution = pl.DataFrame(np.exp(logs), schema=[f"p_{label}" for label in labels])
     return pl.concat([rows.select("subset", "judge"), distribution], how="horizontal")

@@ -19,7 +19,7 @@ from ..signal.audio import Clip
 from ..signal.spectrum import Spectrum
 from .file import Study, parse_study
 from .plan import localise
-from .store import Store, unpack
+from .store import Store
 
 
 @dataclass(frozen=True)
@@ -116,18 +116,22 @@ class Reopened:
         """The stored sets: ``subset`` (id), ``clip``, ``model``, ``kind``, ``draw``, ``size``, ``energy``,
         ``certificate``, ``parent``, ``label`` (what the model says to the clip) and ``answer`` (to the signal)."""
         rows = self.store.list_answered_signals(self.key, kind)
-        return rows.with_columns(label=self._top("original"), answer=self._top("own")).drop("original", "own")
+        return rows.with_columns(label=self._top(rows, "original"), answer=self._top(rows, "own")).drop(
+            "original", "own"
+        )
 
     def signal(self, subset: int) -> NDArray[np.float32]:
         """The signal of a stored set, float32 [N]; the same bits each time."""
         spectrum = self.spectrum(self.store.clip_of(subset))
         return np.asarray(spectrum.invert(self.store.mask(subset)[None])[0].numpy(), dtype=np.float32)
 
-    def _top(self, column: str) -> pl.Expr:
-        def name(blob: bytes) -> str:
-            return self.labels[int(unpack(blob).argmax())]
-
-        return pl.col(column).map_elements(name, return_dtype=pl.String)
+    def _top(self, rows: pl.DataFrame, column: str) -> pl.Series:
+        known = rows.with_row_index("row").drop_nulls(column)
+        logs = self.store.logs(known.with_columns(log_probabilities=column), len(self.labels))
+        top: list[str | None] = [None] * len(rows)
+        for row, index in zip(known["row"], logs.argmax(axis=1), strict=True):
+            top[row] = self.labels[int(index)]
+        return pl.Series(top, dtype=pl.String)
 
 
 def reopen(store: Store, device: str = "auto") -> Reopened:
@@ -142,7 +146,8 @@ def reopen(store: Store, device: str = "auto") -> Reopened:
     if "settings" not in meta or "folder" not in meta:
         raise StoreError(f"{store.path}: no study was run into it yet; run: earwitness study run STUDY.toml")
     key = meta["settings"]
-    search, labels = store.settings(key)
-    settings = SearchSettings(**search)
-    study = parse_study(meta["study"], str(store.path))
-    return Reopened(store, key, settings, labels, study, int(meta["sample_rate"]), Path(meta["folder"]), device)
+    _, labels = store.settings(key)
+    with store.naming(unit="facts of the study"):
+        rate, folder, content = int(meta["sample_rate"]), Path(meta["folder"]), dict(meta["study"])
+    study = parse_study(content, str(store.path))
+    return Reopened(store, key, store.search_settings(key), labels, study, rate, folder, device)

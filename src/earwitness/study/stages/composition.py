@@ -37,7 +37,6 @@ from ...transferability.definitions import top_labels
 from ...transferability.statistics.rates import wilson
 from ..progress import Reporter
 from ..reopen import Reopened
-from ..store import unpack_all
 from .units import Done, Rows, Unit, do_units
 
 ANALYSIS, CROSSING = "composition", "crossing"
@@ -384,7 +383,7 @@ def _change(
 def originals(study: Reopened) -> pl.DataFrame:
     """What every model says to every clip: ``clip``, ``model`` (ids), ``answer``."""
     raw = study.store.list_originals(study.key)
-    logs = unpack_all(raw["log_probabilities"], len(study.labels))
+    logs = study.store.logs(raw, len(study.labels))
     return raw.select("clip", "model", answer=top_labels(logs, study.labels))
 
 

@@ -80,11 +80,11 @@ class Clips(Connection):
     def known_files(self, sample_rate: int, seconds: float | None) -> dict[Stamp, tuple[int, str, int]]:
         """Clips of files read before by stamp: row id, hash, number of samples."""
         query = (
-            "SELECT f.path, f.sample_rate, f.seconds, f.bytes, f.modified, c.id, c.sha256, c.samples FROM files f"
-            " JOIN clips c ON c.id = f.clip WHERE f.sample_rate = ? AND f.seconds = ?"
+            "SELECT f.path, f.sample_rate, f.seconds, f.bytes, f.modified, c.id AS clip, c.sha256, c.samples"
+            " FROM files f JOIN clips c ON c.id = f.clip WHERE f.sample_rate = ? AND f.seconds = ?"
         )
-        rows = self._read(query, (sample_rate, seconds or 0.0))
-        return {Stamp(*row[:5]): row[5:] for row in rows}
+        rows = self.frame(query, (sample_rate, seconds or 0.0))
+        return {Stamp(*row[:5]): row[5:] for row in rows.iter_rows()}
 
     def list_clips(self, settings: str, *, answered: bool = False) -> pl.DataFrame:
         """The study's clips by path and content, never by row id, which depends on what was done first: ``clip`` (id),

@@ -8,16 +8,19 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import StoreError
+from ...errors import EarwitnessError, StoreError, brief
 from .lock import Lock
+from .packing import unpack_all
 from .schema import MIGRATIONS, SCHEMA, SCHEMA_VERSION
+from .soundness import make_frame, refuse
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from .packing import Log
 
-#: columns that hold row ids, by which frames are joined
-_IDS = ("clip", "model", "subset", "explanation", "parent")
+#: how far from 1 probabilities may add up to: they are float32, and some were float16
+WHOLE_WITHIN = 1e-2
 
 
 class _Rows:
@@ -55,7 +58,7 @@ class Connection:
                 self._lock = Lock(self.path)
             self._db = self._connect()
             self._prepare()
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeError) as error:
             self._release()
             raise StoreError(
                 f"{self.path}: not usable as a store ({error}); check the path and its rights, or restore a copy"
@@ -96,15 +99,52 @@ class Connection:
             raise StoreError(f"{self.path}: cannot be written ({error}); earlier results are kept") from error
 
     def frame(self, query: str, parameters: tuple[Any, ...] = ()) -> pl.DataFrame:
-        """The rows of a query as a polars frame."""
-        import polars as pl  # what only counts needs no frames
+        """The rows of a query as a polars frame.
 
+        Raises
+        ------
+        StoreError
+            A value is not of its column's type, or out of range.
+        """
         cursor = self._read(query, parameters)
-        names = [column[0] for column in cursor.description]
-        rows = cursor.fetchall()
-        frame = pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
-        # what is joined by has its type even where no row tells it
-        return frame.with_columns(pl.col(n).cast(pl.Int64) for n in names if n in _IDS and frame.schema[n] == pl.Null)
+        return make_frame(self.path, [column[0] for column in cursor.description], cursor.fetchall())
+
+    def logs(self, rows: pl.DataFrame, labels: int) -> Log:
+        """The column ``log_probabilities`` of rows, unpacked: float32 [rows, labels].
+
+        Raises
+        ------
+        StoreError
+            One is of another length, or no distribution.
+        """
+        import numpy as np
+
+        packed = rows["log_probabilities"]
+        strange = (packed.bin.size() != 4 * labels).fill_null(True).arg_true()
+        if len(strange):
+            row = rows.row(strange[0], named=True)
+            refuse(self.path, row, f"an answer of other than {labels} numbers")
+        logs = unpack_all(packed, labels)
+        with np.errstate(over="ignore"):
+            off = ~(np.abs(np.exp(logs.astype(np.float64)).sum(axis=1) - 1) < WHOLE_WITHIN)
+        if off.any():
+            refuse(self.path, rows.row(int(off.argmax()), named=True), "its probabilities do not add up to 1")
+        return logs
+
+    @contextmanager
+    def naming(self, **ids: Any) -> Iterator[None]:
+        """Name a row by these where what it holds cannot be unpacked.
+
+        Raises
+        ------
+        StoreError
+        """
+        try:
+            yield
+        except EarwitnessError as error:
+            refuse(self.path, ids, str(error))
+        except Exception as error:  # whatever a value of another shape makes of the code that takes it
+            refuse(self.path, ids, brief(error))
 
     def _read(self, query: str, parameters: Sequence[Any] = ()) -> _Rows:
         with self._reading():
@@ -114,11 +154,12 @@ class Connection:
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeError) as error:
             raise StoreError(f"{self.path}: cannot be read ({error}); restore a copy of it") from error
 
     def _id(self, query: str, key: str) -> int:
-        return int(self._db.execute(query, (key,)).fetchone()[0])
+        with self.naming(unit=key):
+            return int(self._db.execute(query, (key,)).fetchone()[0])
 
     def _connect(self) -> sqlite3.Connection:
         mode = "mode=rwc" if self._write else "mode=ro"
@@ -135,7 +176,7 @@ class Connection:
         try:
             db.execute("PRAGMA foreign_keys = ON")
             db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeError):
             db.close()
             raise
         return db

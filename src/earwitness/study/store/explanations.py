@@ -119,15 +119,41 @@ class Explanations(Connection):
     def tops(self, settings: str) -> dict[tuple[int, int], int]:
         """By (clip, model): the index of the model's answer to the clip itself."""
         query = "SELECT clip, model, log_probabilities FROM originals WHERE settings = ?"
-        return {(clip, model): int(unpack(blob).argmax()) for clip, model, blob in self._read(query, (settings,))}
+        found = {}
+        for clip, model, blob in self._read(query, (settings,)):
+            with self.naming(clip=clip, model=model):
+                found[clip, model] = int(unpack(blob).argmax())
+        return found
 
     def mask(self, subset: int) -> Mask:
-        """The mask of a subset, bool [size]."""
-        query = "SELECT s.mask, e.size FROM subsets s JOIN explanations e ON e.id = s.explanation WHERE s.id = ?"
+        """The mask of a subset, bool [size].
+
+        Raises
+        ------
+        StoreError
+            There is none, or it is damaged.
+        """
+        query = (
+            "SELECT s.mask, e.size, s.size FROM subsets s JOIN explanations e ON e.id = s.explanation WHERE s.id = ?"
+        )
         row = self._read(query, (subset,)).fetchone()
         if row is None or row[0] is None:
             raise StoreError(f"{self.path}: no mask for subset {subset}; ask for one that study tables list")
-        return unpack_mask(row[0], row[1])
+        return self.unpack_mask(subset, *row)
+
+    def unpack_mask(self, subset: int, packed: bytes, variables: int, size: int) -> Mask:
+        """A subset's packed mask, held against the number of variables it keeps: bool [variables].
+
+        Raises
+        ------
+        StoreError
+            It is damaged.
+        """
+        with self.naming(subset=subset):
+            mask = unpack_mask(packed, variables)
+            if int(mask.sum()) != size:
+                raise ValueError(f"a mask of {int(mask.sum())} variables where the size is {size}")
+        return mask
 
     def _original(self, clip: int, model: int, settings: str, answer: bytes) -> None:
         row = (clip, model, settings, answer)
@@ -181,9 +207,14 @@ class Explanations(Connection):
 
     def responsibilities(self, settings: str, clip: int) -> dict[int, NDArray[np.float32]]:
         """The maps of a clip by model (id), float32 [size]; models without one are left out."""
-        query = "SELECT model, responsibility FROM explanations WHERE settings = ? AND clip = ?"
+        query = "SELECT model, size, responsibility FROM explanations WHERE settings = ? AND clip = ?"
         rows = self._read(query, (settings, clip))
-        return {model: unsqueeze(blob) for model, blob in rows if blob is not None}
+        found = {}
+        for model, size, blob in rows:
+            if blob is not None:
+                with self.naming(clip=clip, model=model):
+                    found[model] = unsqueeze(blob, size)
+        return found
 
     def clip_of(self, subset: int) -> int:
         """The clip (id) that a subset is of.

@@ -45,7 +45,11 @@ class Facts(Connection):
 
     def meta(self) -> dict[str, Any]:
         """The facts noted about the study."""
-        return {key: json.loads(value) for key, value in self._read("SELECT key, value FROM meta")}
+        found = {}
+        for key, value in self._read("SELECT key, value FROM meta"):
+            with self.naming(unit=f"fact {key!r}"):
+                found[key] = json.loads(value)
+        return found
 
     def add_settings(self, settings: SearchSettings, labels: tuple[str, ...], only_correct: bool = False) -> str:
         """Note search settings and aligned labels; the key of all that decides what is explained, and how."""
@@ -70,9 +74,31 @@ class Facts(Connection):
         return key
 
     def settings(self, key: str) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """Search settings and aligned labels by their key."""
-        search, labels = self._read("SELECT search, labels FROM settings WHERE key = ?", (key,)).fetchone()
-        return json.loads(search), tuple(json.loads(labels))
+        """Search settings and aligned labels by their key.
+
+        Raises
+        ------
+        StoreError
+            They are not there, or damaged.
+        """
+        with self.naming(unit=f"settings {key!r}"):
+            search, labels = self._read("SELECT search, labels FROM settings WHERE key = ?", (key,)).fetchone()
+            found, names = dict(json.loads(search)), tuple(json.loads(labels))
+            if not all(isinstance(name, str) for name in names):
+                raise ValueError("labels that are no text")
+        return found, names
+
+    def search_settings(self, key: str) -> SearchSettings:
+        """Search settings by their key.
+
+        Raises
+        ------
+        StoreError
+            They are not there, damaged, or of another version.
+        """
+        search, _ = self.settings(key)
+        with self.naming(unit=f"settings {key!r}"):
+            return SearchSettings(**search)
 
     def set_plan(self, settings: str, models: Sequence[int], clips: Iterable[int]) -> None:
         """Note of which models (in this order) and clips the study is made; tables are of these alone."""

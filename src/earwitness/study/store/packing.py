@@ -43,9 +43,15 @@ def squeeze(values: NDArray[np.float32]) -> bytes:
     return zlib.compress(pack(values))
 
 
-def unsqueeze(blob: bytes) -> NDArray[np.float32]:
-    """The inverse of :func:`squeeze`: float32 [N]."""
-    return unpack(zlib.decompress(blob))
+def unsqueeze(blob: bytes, size: int | None = None) -> NDArray[np.float32]:
+    """The inverse of :func:`squeeze`: float32 [N], where it is known ``size`` of them.
+
+    Raises
+    ------
+    ValueError
+        It is damaged, or of another size.
+    """
+    return unpack(_decompress(blob, None if size is None else 4 * size))
 
 
 def pack_mask(mask: Mask) -> bytes:
@@ -56,7 +62,28 @@ def pack_mask(mask: Mask) -> bytes:
 
 
 def unpack_mask(blob: bytes, size: int) -> Mask:
-    """The inverse of :func:`pack_mask`: bool [size]."""
+    """The inverse of :func:`pack_mask`: bool [size].
+
+    Raises
+    ------
+    ValueError
+        It is damaged, or of another size.
+    """
     import numpy as np
 
-    return np.unpackbits(np.frombuffer(zlib.decompress(blob), dtype=np.uint8), count=size).astype(bool)
+    bits = _decompress(blob, (size + 7) // 8)
+    return np.unpackbits(np.frombuffer(bits, dtype=np.uint8), count=size).astype(bool)
+
+
+def _decompress(blob: bytes, length: int | None = None) -> bytes:
+    """What was compressed; where its length is known no more is unpacked, whatever it claims to be."""
+    stream = zlib.decompressobj()
+    try:
+        content = stream.decompress(blob, 0 if length is None else length + 1)
+    except zlib.error as error:
+        raise ValueError(f"does not decompress: {error}") from None
+    if not stream.eof:
+        raise ValueError("does not decompress: cut off, or longer than it may be")
+    if length is not None and len(content) != length:
+        raise ValueError(f"{len(content)} bytes, not {length}")
+    return content

@@ -66,7 +66,8 @@ class Results(Connection):
         """The options an analysis was last run with; None if it never was."""
         query = "SELECT options FROM options WHERE settings = ? AND analysis = ? ORDER BY used DESC LIMIT 1"
         row = self._read(query, (settings, analysis)).fetchone()
-        return None if row is None else dict(json.loads(row[0]))
+        with self.naming(unit=f"options of {analysis}"):
+            return None if row is None else dict(json.loads(row[0]))
 
     def results(self, settings: str, analysis: str, options: Mapping[str, Any] | None = None) -> pl.DataFrame:
         """All rows of an analysis, with the column ``unit``; of the options last used unless others are named."""
@@ -77,8 +78,12 @@ class Results(Connection):
             return pl.DataFrame()
         query = "SELECT unit, rows FROM results WHERE settings = ? AND analysis = ? AND options = ? ORDER BY unit"
         found = self._read(query, (settings, analysis, _options_key(options)[0]))
-        records = [{"unit": unit, **row} for unit, rows in found for row in json.loads(rows)]
-        return pl.DataFrame(records, infer_schema_length=None)
+        records: list[dict[str, Any]] = []
+        for unit, rows in found:
+            with self.naming(unit=f"{analysis} {unit}"):
+                records += ({"unit": str(unit), **row} for row in json.loads(rows))
+        with self.naming(unit=f"results of {analysis}"):
+            return pl.DataFrame(records, infer_schema_length=None)
 
     def result_array(
         self, settings: str, analysis: str, unit: str, options: Mapping[str, Any] | None = None
@@ -95,7 +100,8 @@ class Results(Connection):
         row = self._read(query, (settings, analysis, _options_key(options or {})[0], unit)).fetchone()
         if row is None or row[0] is None:
             raise StoreError(f"{self.path}: no signal of {analysis} {unit!r}; run the analysis first")
-        return unsqueeze(row[0])
+        with self.naming(unit=f"{analysis} {unit}"):
+            return unsqueeze(row[0])
 
 
 def _options_key(options: Mapping[str, Any]) -> tuple[str, str]:

@@ -1,0 +1,152 @@
+"""A store with damaged or edited values: one message that names the row and how to mend it, or nothing at all."""
+
+from __future__ import annotations
+
+import random
+import re
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from earwitness import EarwitnessError, StoreError
+from earwitness.report.data import load_study, read_answers
+from earwitness.study.answers import study_tables
+from earwitness.study.export import write_export
+from earwitness.study.reopen import reopen
+from earwitness.study.status import study_status
+from earwitness.study.store import Store, pack
+from earwitness.study.store.packing import pack_mask, unpack_mask
+from earwitness.transferability.options import Options
+from test_study import do, dump, make_clips, study_of
+
+FLIPS = 40
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A finished study's store, its clips beside it."""
+    folder = tmp_path_factory.mktemp("sound")
+    make_clips(folder / "clips", 2)
+    do(study_of(folder / "clips", "low", "high"), folder / "s.db")
+    return (folder / "s.db").read_bytes()
+
+
+def read_everything(path: Path) -> None:
+    """What every command that reads a store reads of it."""
+    with Store(path) as store:
+        study_status(store)
+        study_tables(store, Options(draws=10))
+        write_export(store, path.parent / "csv", "csv")
+        data = load_study(store, 0.5)
+        for clip in data.clips["id"]:
+            read_answers(store, data, clip)
+            store.responsibilities(data.key, clip)
+        for subset in store.list_signals(data.key).drop_nulls("size")["subset"]:
+            store.mask(subset)
+        study = reopen(store, "cpu")
+        study.subsets()
+        for clip in study.clips["clip"]:
+            study.read(clip)
+
+
+def edit(path: Path, query: str, *values: Any) -> None:
+    with sqlite3.connect(path) as db:
+        assert db.execute(query, values).rowcount == 1
+    db.close()
+
+
+NAN = pack(np.full(3, np.nan, np.float32))
+EDITS = [
+    ("UPDATE subsets SET mask = ? WHERE id = 1", b"no zlib", r"subset 1 is damaged \(.*does not decompress"),
+    ("UPDATE subsets SET mask = ? WHERE id = 1", pack_mask(np.ones(7, bool)), r"subset 1 .*1 bytes, not 201"),
+    ("UPDATE subsets SET mask = ? WHERE id = 1", pack_mask(np.ones(1601, bool)), "a mask of 1601 variables where"),
+    ("UPDATE subsets SET size = ? WHERE id = 1", "five", "subset 1, .*size is 'five'"),
+    ("UPDATE subsets SET size = ? WHERE id = 1", -5, "subset 1, .*size is -5"),
+    ("UPDATE subsets SET energy = ? WHERE id = 1", 7.0, "subset 1, .*energy is 7.0"),
+    ("UPDATE subsets SET energy = ? WHERE id = 1", "much", "subset 1, .*energy is 'much'"),
+    ("UPDATE subsets SET kind = ? WHERE id = 1", b"\xff\xfe", "subset 1, .*kind is b'"),
+    ("UPDATE subsets SET log_probabilities = ? WHERE id = 1", NAN, "subset 1, .*do not add up to 1"),
+    ("UPDATE explanations SET queries = ? WHERE id = 1", -1, "clip 2, model 1 .*queries is -1"),
+    ("UPDATE explanations SET responsibility = ? WHERE id = 1", b"x", "clip 2, model 1 .*does not decompress"),
+    ("UPDATE originals SET log_probabilities = ? WHERE clip = 1 AND model = 1", NAN, "clip 1, model 1 .*add up to 1"),
+    ("UPDATE transfers SET log_probabilities = ? WHERE subset = 1 AND model = 2", NAN, "subset 1, model 2 .*add up"),
+    ("UPDATE transfers SET log_probabilities = ? WHERE subset = 1 AND model = 2", b"1234", "other than 3 numbers"),
+    ("UPDATE transfers SET log_probabilities = ? WHERE subset = 1 AND model = 2", 3, "log_probabilities is 3"),
+    ("UPDATE clips SET samples = ? WHERE id = 1", "many", "samples is 'many'"),
+    ("UPDATE meta SET value = ? WHERE key = 'study'", '{"models"', "fact 'study' is damaged .*JSONDecodeError"),
+    ("UPDATE meta SET value = ? WHERE key = 'epsilon'", '"x"', "fact 'epsilon' is damaged"),
+    ("UPDATE meta SET value = ? WHERE key = 'settings'", '"0"', "settings '0' is damaged"),
+    ("UPDATE settings SET labels = ?", "[1, 2, 3]", "labels that are no text"),
+    ("UPDATE settings SET search = ?", '{"delta": 2}', "settings .* is damaged .*delta 2: out of range"),
+]
+
+
+@pytest.mark.parametrize(("query", "value", "words"), EDITS, ids=[query[7:40] for query, *_ in EDITS])
+def test_an_edited_value_is_refused_with_its_row(
+    content: bytes, tmp_path: Path, query: str, value: Any, words: str
+) -> None:
+    (tmp_path / "s.db").write_bytes(content)
+    edit(tmp_path / "s.db", query, value)
+    with pytest.raises(StoreError, match=words) as refused:
+        read_everything(tmp_path / "s.db")
+    assert "restore a copy" in str(refused.value)
+
+
+def test_results_that_are_no_json_are_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "s.db").write_bytes(content)
+    unit = "(SELECT min(unit) FROM results)"
+    edit(tmp_path / "s.db", f"UPDATE results SET rows = '[{{' WHERE unit = {unit}")
+    with pytest.raises(StoreError, match=r"overlap \d.* is damaged"):
+        read_everything(tmp_path / "s.db")
+
+
+def test_a_sound_store_is_read(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "s.db").write_bytes(content)
+    read_everything(tmp_path / "s.db")
+
+
+@pytest.mark.parametrize("table", ["subsets", "transfers", "originals"])
+def test_what_a_message_says_mends_the_store(tmp_path: Path, table: str) -> None:
+    make_clips(tmp_path / "clips", 2)
+    study = study_of(tmp_path / "clips", "low", "high")
+    do(study, tmp_path / "s.db")
+    before = dump(tmp_path / "s.db")
+    row = {"subsets": "id = 1", "transfers": "subset = 1 AND model = 2", "originals": "clip = 1 AND model = 1"}[table]
+    edit(tmp_path / "s.db", f"UPDATE {table} SET log_probabilities = x'00' WHERE {row}")
+    with pytest.raises(StoreError) as refused:
+        read_everything(tmp_path / "s.db")
+    said = re.search(r'sqlite3 (\S+) "(.*)" and study run', str(refused.value))
+    assert said is not None
+    with sqlite3.connect(said[1]) as db:
+        db.executescript(said[2])
+    db.close()
+    do(study, tmp_path / "s.db")
+    read_everything(tmp_path / "s.db")
+    assert sorted(map(repr, dump(tmp_path / "s.db"))) == sorted(map(repr, before))
+
+
+def test_flipped_bits_are_a_message_or_nothing(content: bytes, tmp_path: Path) -> None:
+    rng, refused = random.Random(0), 0
+    for _ in range(FLIPS):
+        damaged = bytearray(content)
+        damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
+        (tmp_path / "s.db").write_bytes(damaged)
+        try:
+            read_everything(tmp_path / "s.db")
+        except EarwitnessError:
+            refused += 1
+    assert 0 < refused < FLIPS
+
+
+def test_a_mask_is_unpacked_to_its_size_and_no_further() -> None:
+    bomb = pack_mask(np.zeros(10**8, bool))
+    assert len(bomb) < 20_000
+    with pytest.raises(ValueError, match="longer than it may be"):
+        unpack_mask(bomb, 1000)
+    mask = np.random.default_rng(0).random(1001) < 0.5
+    np.testing.assert_array_equal(unpack_mask(pack_mask(mask), 1001), mask)
+    with pytest.raises(ValueError, match="cut off"):
+        unpack_mask(pack_mask(mask)[:-6], 1001)
