@@ -11,12 +11,12 @@ from earwitness.analyses.chance import (
     NULLS,
     TOLERANCE,
     draw_nulls,
-    make_rng,
     same_energy,
     same_profile,
     same_size,
     silence,
 )
+from earwitness.signal.draws import make_rng
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=80), st.integers(0, 99))

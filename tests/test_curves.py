@@ -17,18 +17,18 @@ from polars.testing import assert_frame_equal
 
 import earwitness
 from earwitness import ConfigError
-from earwitness.analyses.chance import make_rng
 from earwitness.analyses.nested import (
     ask_curves,
     draw_curves,
     energy_order,
-    map_order,
     prefix_sizes,
-    prefixes,
     profile_order,
 )
 from earwitness.analyses.settings import CurveSettings
+from earwitness.search.candidates import prefixes
 from earwitness.search.driver import Driver
+from earwitness.search.responsibility import rank_by
+from earwitness.signal.draws import make_rng
 from earwitness.transferability.answers import Answers
 from earwitness.transferability.options import Options
 from earwitness.transferability.tables import make_tables
@@ -198,7 +198,7 @@ def test_sets_nest_and_reach_their_levels_with_the_fewest(
         reached = masks @ energies
         assert (reached >= np.array(levels) - 1e-9).all()
     for name, scores in maps.items():
-        order, masks = map_order(scores, energies), curves["map", name, 0]
+        order, masks = rank_by(np.asarray(scores, dtype=np.float64), energies), curves["map", name, 0]
         assert (np.diff(scores[order].astype(float)) <= 0).all()
         tied = np.diff(scores[order]) == 0
         assert (np.diff(energies[order])[tied] <= 0).all()
@@ -212,7 +212,7 @@ def test_levels_by_hand() -> None:
     assert order.tolist() == [1, 3, 4, 0, 2]
     sizes = prefix_sizes(order, energies, (0.3, 0.41, 0.65, 1.0))
     assert sizes.tolist() == [1, 2, 2, 5]
-    assert prefixes(order, sizes).astype(int).tolist() == [
+    assert prefixes(order, sizes, order.size).astype(int).tolist() == [
         [0, 1, 0, 0, 0], [0, 1, 0, 1, 0], [0, 1, 0, 1, 0], [1, 1, 1, 1, 1],
     ]  # fmt: skip
 
@@ -303,7 +303,7 @@ def test_transfer_asks_about_curves(tmp_path: Path) -> None:
     # a table gives what the judge says to the signal of the set
     one = answers.nested.filter(order="energy", level=0.5, judge="low", clip=1).row(0, named=True)
     spectrum = explanations[0].spectrum
-    mask = prefixes(energy_order(spectrum.energy), np.array([one["size"]]))
+    mask = prefixes(energy_order(spectrum.energy), np.array([one["size"]]), spectrum.size)
     assert one["energy"] == pytest.approx(spectrum.energy[mask[0]].sum())
     answer = Driver(LOW).evaluate(spectrum, mask)[0]
     assert one["probability"] == pytest.approx(np.exp(answer[LOW.labels.index(explanations[0].label)]), rel=1e-6)

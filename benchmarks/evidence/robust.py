@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import torch
 from benchmarks.search.bench import MODELS, load_clips, load_model
-from numpy.typing import NDArray
 
 from earwitness import Classifier, Clip, RobustSettings, SearchSettings, Subset, explain, find_robust
 from earwitness.analyses.chance import draw_nulls
+from earwitness.analyses.robustness import Panel
 from earwitness.search.driver import Driver
-from earwitness.search.questions import Target
+from earwitness.search.questions import Sufficient
 from earwitness.signal.masks import Mask, from_runs
 from earwitness.signal.views import Viewed, draw_views, in_view, parse_views
 from earwitness.transferability.statistics.rates import cluster_bootstrap
@@ -76,7 +76,7 @@ def judge(
             nulls = draw_nulls([mask], spectrum.energy, 4, spectrum.clip.sha256, kind)
             by_null = {null: [one.mask for one in nulls if one.kind == null] for null in NULLS}
             whole = np.ones_like(mask)
-            row["survival"] = survival(Driver(classifiers[name]), viewed, mask, label, delta)
+            row["survival"] = Panel(Driver(classifiers[name]), viewed, label, delta).count(mask, Sufficient).share
             others = [Driver(one) for other, one in classifiers.items() if other != name]
             for what, masks in {"alpha": [mask], "original": [whole], **by_null}.items():
                 row[what] = float(np.mean([accepted(driver, viewed, masks, label) for driver in others]))
@@ -84,22 +84,11 @@ def judge(
     return rows
 
 
-def ask(driver: Driver, viewed: Viewed, masks: Sequence[Mask]) -> NDArray[np.float32]:
-    """What a model says to each mask in each view, float32 [masks · views, n]."""
-    count = len(viewed.views)
-    return driver.evaluate(viewed, np.concatenate([in_view(np.stack(masks), view, count) for view in range(count)]))
-
-
 def accepted(driver: Driver, viewed: Viewed, masks: Sequence[Mask], label: int) -> float:
     """Share of masks and views that get the label."""
-    return float((ask(driver, viewed, masks).argmax(axis=1) == label).mean())
-
-
-def survival(driver: Driver, viewed: Viewed, mask: Mask, label: int, delta: float) -> float:
-    """Share of views in which a set holds with its own model."""
-    clip, kept = ask(driver, viewed, [np.ones_like(mask)]), ask(driver, viewed, [mask])
-    targets = [Target(label, float(np.exp(np.float64(answer[label]))), delta) for answer in clip]
-    return float(np.mean([t.slack(row[None])[0] >= 0 for t, row in zip(targets, kept, strict=True)]))
+    count = len(viewed.views)
+    questions = np.concatenate([in_view(np.stack(masks), view, count) for view in range(count)])
+    return float((driver.evaluate(viewed, questions).argmax(axis=1) == label).mean())
 
 
 def summarize(rows: Sequence[Row]) -> dict[str, Row]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -176,12 +177,7 @@ class Explanation:
     def _part(self, part: Part) -> dict[str, Any] | None:
         if isinstance(part, Missing):
             return None
-        return {
-            "runs": [list(run) for run in part.runs], "size": part.size, "energy": part.energy,
-            "label": self.labels[part.label], "confidence": part.confidence,
-            "certificate": {"kind": part.certificate.kind, "groups": part.certificate.groups},
-            "queries": part.queries, **({"why": part.why} if part.why else {}),
-        }  # fmt: skip
+        return describe(part, self.labels) | ({"why": part.why} if part.why else {})
 
     def save(self, folder: str | Path) -> Path:
         """Write ``explanation.json``, the signals as 32-bit float WAV, and ``responsibility.npy`` to a folder.
@@ -192,20 +188,46 @@ class Explanation:
             The folder cannot be written.
         """
         folder = Path(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for kind, draw, part in self.parts():
-                if isinstance(part, Subset):
-                    name = kind if draw == 0 else f"{kind}_{draw + 1}"
-                    audio.write(folder / f"{name}.wav", self.signal(part), self.spectrum.clip.sample_rate)
+        with writing(folder):
             if self.responsibility is not None:
                 np.save(folder / "responsibility.npy", self.responsibility.astype(np.float32))
-            temporary = folder / "explanation.json.tmp"
-            temporary.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
-            os.replace(temporary, folder / "explanation.json")
-        except (OSError, AudioError) as error:
-            raise ConfigError(f"{folder}: cannot be written ({error}); choose another --out") from error
-        return folder / "explanation.json"
+            return self.write(folder / "explanation.json", self.parts(), self.to_json())
+
+    def write(self, path: Path, parts: Iterable[tuple[str, int, Part]], content: dict[str, Any]) -> Path:
+        """Write the signals of sets beside a JSON file, and that last and at once."""
+        for kind, draw, part in parts:
+            if isinstance(part, Subset):
+                name = kind if draw == 0 else f"{kind}_{draw + 1}"
+                audio.write(path.with_name(f"{name}.wav"), self.signal(part), self.spectrum.clip.sample_rate)
+        temporary = path.with_name(f"{path.name}.tmp")
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+        return path
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Make a folder to write to; what fails says so.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except (OSError, AudioError) as error:
+        raise ConfigError(f"{folder}: cannot be written ({error}); choose another --out") from error
+
+
+def describe(part: Subset, labels: Sequence[str]) -> dict[str, Any]:
+    """A set as it is written to JSON, but for what else is to be said of it."""
+    return {
+        "runs": [list(run) for run in part.runs], "size": part.size, "energy": part.energy,
+        "label": labels[part.label], "confidence": part.confidence,
+        "certificate": {"kind": part.certificate.kind, "groups": part.certificate.groups}, "queries": part.queries,
+    }  # fmt: skip
 
 
 def explain(
@@ -274,7 +296,7 @@ def finish(job: Job[Outcome], driver: Driver, settings: SearchSettings) -> Expla
         row += 1
         parts.append((kind, _verified(kind, found, spent, goal, spectrum, kept, left)))
         if kind == "complete" and has_inverse and isinstance(parts[-1][1], Subset):
-            inverse = _subset(spectrum, ~found.mask, left, Certificate(), 1, "")
+            inverse = make_subset(spectrum, ~found.mask, left, Certificate(), 1, "")
     return Explanation(
         spectrum, driver.classifier.model.spec, driver.classifier.model.fingerprint, driver.classifier.labels,
         settings, outcome.original,
@@ -295,9 +317,14 @@ def _verified(kind: str, found: Found, spent: int, goal: Target, spectrum: Spect
         # half of the search's tolerance: the other half is what arithmetic may differ by
         if slack < TOLERANCE / 2:
             return Missing(f"the set found was not confirmed by its own forward pass (slack {slack:.2g} nats)")
-    return _subset(spectrum, found.mask, kept, found.certificate, spent + (1 if kind == "sufficient" else 2), found.why)
+    return make_subset(
+        spectrum, found.mask, kept, found.certificate, spent + (1 if kind == "sufficient" else 2), found.why
+    )
 
 
-def _subset(spectrum: Spectrum, mask: Mask, answer: Log, certificate: Certificate, queries: int, why: str) -> Subset:
+def make_subset(
+    spectrum: Spectrum, mask: Mask, answer: Log, certificate: Certificate, queries: int, why: str
+) -> Subset:
+    """A set as a record: what the model answers to its signal, and what was spent on it."""
     energy = float(spectrum.energy[mask].sum())
     return Subset(to_runs(mask), int(mask.sum()), energy, answer, certificate, queries, why)

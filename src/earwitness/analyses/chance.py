@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
+from ..signal.draws import Rng, make_rng
 from ..signal.masks import Mask
 
-Rng = np.random.Generator
 Draw = Callable[[Mask, NDArray[np.float64], Rng], Mask]
 
 #: a set of the same energy may differ from it by this share
@@ -127,12 +126,6 @@ NULLS: dict[str, Draw] = {
 }  # fmt: skip
 #: those that are drawn for each set
 DRAWN = tuple(kind for kind in NULLS if kind != "silence")
-
-
-def make_rng(*facts: object) -> Rng:
-    """A generator that depends on the facts alone: the same null signals whatever was drawn before."""
-    digest = blake2b("\n".join(map(str, facts)).encode(), digest_size=16).digest()
-    return np.random.default_rng(int.from_bytes(digest, "little"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,13 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..search.candidates import prefixes
+from ..search.responsibility import rank_by
+from ..signal.draws import Rng, make_rng
 from ..signal.masks import Mask
-from .chance import NEAR, Rng, make_rng
+from .chance import NEAR
 from .settings import CurveSettings
 
 Energies = NDArray[np.float64]
@@ -36,14 +38,9 @@ ORDERS = ("map", "profile", "energy", "random")
 Curve = tuple[str, str, int]
 
 
-def map_order(scores: ArrayLike, energies: Energies) -> Order:
-    """Variables from the highest score down, ties by energy, then by number: [F] → intp [F]."""
-    return np.lexsort((-energies, -np.asarray(scores, dtype=np.float64)))
-
-
 def energy_order(energies: Energies) -> Order:
     """The loudest first: float64 [F] → intp [F]."""
-    return map_order(np.zeros_like(energies), energies)
+    return rank_by(np.zeros_like(energies), energies)
 
 
 def profile_order(order: Order, energies: Energies, rng: Rng) -> Order:
@@ -75,13 +72,6 @@ def prefix_sizes(order: Order, energies: Energies, levels: Sequence[float]) -> N
     return np.asarray(np.where(wanted >= 1, order.size, np.minimum(sizes, order.size)), dtype=np.intp)
 
 
-def prefixes(order: Order, sizes: NDArray[np.intp]) -> Mask:
-    """The sets of the first variables of an order, bool [sizes, F]."""
-    places = np.empty_like(order)
-    places[order] = np.arange(order.size)
-    return np.asarray(places[None] < sizes[:, None])
-
-
 def draw_curves(
     maps: Mapping[str, ArrayLike], energies: Energies, settings: CurveSettings, *facts: object,
     known: Set[Curve] = frozenset(),
@@ -110,12 +100,12 @@ def draw_curves(
         kind, source, _ = curve
         if kind == "random":
             order = make_rng(*facts, settings.seed, *curve).permutation(energies.size)
-            return prefixes(order, prefix_sizes(order, energies, levels))
-        order = map_order(maps[source], energies) if source else energy_order(energies)
+            return prefixes(order, prefix_sizes(order, energies, levels), order.size)
+        order = rank_by(np.asarray(maps[source], dtype=np.float64), energies) if source else energy_order(energies)
         sizes = prefix_sizes(order, energies, levels)  # a profile's are its model's
         if kind == "profile":
             order = profile_order(order, energies, make_rng(*facts, settings.seed, *curve))
-        return prefixes(order, sizes)
+        return prefixes(order, sizes, order.size)
 
     wanted: list[Curve] = [("map", source, 0) for source in maps]
     wanted += [("profile", source, draw) for source in maps for draw in range(settings.profiles)]
@@ -190,8 +180,3 @@ def ask_curves(
             energy = float(energies[mask].sum())
             rows.append(CurveRow(*curve, level, int(mask.sum()), energy, bool(accepted[row]), float(sure[row])))
     return rows
-
-
-def as_columns(rows: Sequence[CurveRow]) -> dict[str, list[Any]]:
-    """Rows as columns, for a frame."""
-    return {name: [getattr(row, name) for row in rows] for name in CurveRow.__dataclass_fields__}

@@ -12,7 +12,6 @@ falls short of the level wanted is no robust set, and said so.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,18 +19,15 @@ from typing import Any
 
 import numpy as np
 import scipy.stats
-from numpy.typing import NDArray
 
-from ..errors import AudioError, ConfigError
-from ..explanation import Explanation, Missing, Part, Subset
+from ..explanation import Explanation, Missing, Part, Subset, describe, make_subset, writing
 from ..models import Classifier
 from ..search.driver import Driver, Job
 from ..search.questions import Complete, Found, Sufficient, Target
 from ..search.robustness import Makes, Robust, robust
 from ..search.settings import RobustSettings
-from ..signal import audio
 from ..signal.audio import Clip
-from ..signal.masks import Mask, from_runs, to_runs
+from ..signal.masks import Mask, from_runs
 from ..signal.views import Viewed, draw_views, in_view, parse_views
 
 #: one-sided, of the bounds of survival
@@ -45,8 +41,6 @@ class Survival:
     Attributes
     ----------
     held, views : int
-    low : float
-        Lower bound of the share, one-sided, 95 % (Clopper and Pearson).
     """
 
     held: int
@@ -59,7 +53,7 @@ class Survival:
 
     @property
     def low(self) -> float:
-        """Lower bound of the share."""
+        """Lower bound of the share, one-sided, 95 % (Clopper and Pearson)."""
         return float(scipy.stats.beta.ppf(1 - CONFIDENCE, self.held, self.views - self.held + 1)) if self.held else 0.0
 
 
@@ -89,12 +83,15 @@ class Robustness:
     def parts(self) -> Iterator[tuple[str, int, Part]]:
         """The explanation's sets and the robust ones, as (kind, draw, set)."""
         yield from self.explanation.parts()
+        yield from self.robust_parts()
+
+    def robust_parts(self) -> Iterator[tuple[str, int, Part]]:
+        """The robust sets, as (kind, draw, set)."""
         yield "robust", 0, self.robust
         yield "robust_complete", 0, self.robust_complete
 
     def to_json(self) -> dict[str, Any]:
         """As ``robustness.json``: the settings, and of each set its survival, of the robust ones all else as well."""
-        labels = self.explanation.labels
         sets: list[dict[str, Any]] = []
         for kind, draw, part in self.parts():
             row: dict[str, Any] = {"kind": kind, "draw": draw}
@@ -103,12 +100,7 @@ class Robustness:
             if isinstance(part, Missing):
                 row["why"] = part.why
             elif kind.startswith("robust"):
-                row |= {
-                    "runs": [list(run) for run in part.runs], "size": part.size, "energy": part.energy,
-                    "label": labels[part.label], "confidence": part.confidence,
-                    "certificate": {"kind": part.certificate.kind, "groups": part.certificate.groups},
-                    "queries": part.queries,
-                }  # fmt: skip
+                row |= describe(part, self.explanation.labels)
             sets.append(row)
         return {"schema": 1, "settings": asdict(self.settings), "queries": self.queries, "sets": sets}
 
@@ -122,16 +114,8 @@ class Robustness:
         """
         folder = Path(folder)
         self.explanation.save(folder)
-        try:
-            for kind, part in (("robust", self.robust), ("robust_complete", self.robust_complete)):
-                if isinstance(part, Subset):
-                    signal, rate = self.explanation.signal(part), self.explanation.spectrum.clip.sample_rate
-                    audio.write(folder / f"{kind}.wav", signal, rate)
-            path = folder / "robustness.json"
-            path.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
-        except (OSError, AudioError) as error:
-            raise ConfigError(f"{folder}: cannot be written ({error}); choose another --out") from error
-        return path
+        with writing(folder):
+            return self.explanation.write(folder / "robustness.json", self.robust_parts(), self.to_json())
 
 
 def find_robust(
@@ -166,32 +150,41 @@ def find_robust(
     searched = draw_views(kinds, spectrum, settings.searched, seed, "search", others=others)
     verified = draw_views(kinds, spectrum, settings.verified, seed, "verify", others=others)
     label = int(explanation.log_probabilities.argmax())
-    aims = _Panel(driver, Viewed(spectrum, searched), label, delta)
-    fresh = _Panel(driver, Viewed(spectrum, verified), label, delta)
-    masks = {
-        (kind, draw): from_runs(part.runs, spectrum.size)
+    aims = Panel(driver, Viewed(spectrum, searched), label, delta)
+    fresh = Panel(driver, Viewed(spectrum, verified), label, delta)
+    survival = {
+        (kind, draw): fresh.count(from_runs(part.runs, spectrum.size), Sufficient)
         for kind, draw, part in explanation.parts() if kind != "inverse" and isinstance(part, Subset)
     }  # fmt: skip
-    energy, budget = spectrum.energy, settings.questions
-    sufficient, asked_first = aims.seek(Sufficient, energy, None, budget, seed)
-    complete, asked_then = aims.seek(Complete, energy, sufficient.mask, budget, seed)
-    found = {("robust", 0): (sufficient, Sufficient), ("robust_complete", 0): (complete, Complete)}
-    masks |= {name: one.mask for name, (one, _) in found.items() if one.mask is not None}
-    survival = {name: fresh.count(mask, Sufficient) for name, mask in masks.items()}
-    if complete.mask is not None:
-        survival["robust_complete", 0] = fresh.count(complete.mask, Complete)
-    parts = {
-        name: _verified(fresh, one, survival.get((name, 0)), settings.level, spent)
-        for (name, _), (one, _), spent in zip(found, found.values(), (asked_first, asked_then), strict=True)
-    }
-    return Robustness(
-        explanation, settings, survival, parts["robust"], parts["robust_complete"],
-        asked_first + asked_then + aims.asked + fresh.asked,
-    )  # fmt: skip
+    robust_set, start = _find(aims, fresh, "robust", Sufficient, None, settings, seed, survival)
+    whole, _ = _find(aims, fresh, "robust_complete", Complete, start, settings, seed, survival)
+    return Robustness(explanation, settings, survival, robust_set, whole, aims.asked + fresh.asked)
 
 
-class _Panel:
-    """A clip in some views, and what a set must preserve in each."""
+def _find(
+    aims: Panel, fresh: Panel, kind: str, of: Makes, start: Mask | None, settings: RobustSettings, seed: int,
+    survival: dict[tuple[str, int], Survival],
+) -> tuple[Part, Mask | None]:  # fmt: skip
+    """A robust set as a record, or why there is none, and what was found; its survival is noted."""
+    found, spent = aims.seek(of, start, settings.questions, seed)
+    if found.mask is None:
+        return Missing(found.why or "none was found"), None
+    survival[kind, 0] = one = fresh.count(found.mask, of)
+    return _verified(fresh, found, found.mask, one, settings.level, spent), found.mask
+
+
+class Panel:
+    """A clip in some views, and what a set must preserve in each.
+
+    Parameters
+    ----------
+    driver : Driver
+    viewed : Viewed
+    label : int
+        Index of the clip's own.
+    delta : float
+        A set holds in a view with at least this share of the confidence that the clip itself has there.
+    """
 
     def __init__(self, driver: Driver, viewed: Viewed, label: int, delta: float) -> None:
         self.driver, self.viewed = driver, viewed
@@ -204,38 +197,30 @@ class _Panel:
             Target(label, float(np.exp(np.float64(answer[label]))), delta) for answer in answers
         )  # fmt: skip
 
-    def seek(
-        self, of: Makes, energy: NDArray[np.float64], start: Mask | None, budget: int, seed: int
-    ) -> tuple[Found, int]:
+    def seek(self, of: Makes, start: Mask | None, budget: int, seed: int) -> tuple[Found, int]:
         """A set with a property in every view, and the questions asked for it."""
-        search = robust(of, self.targets, energy, start, budget=budget, seed=seed)
+        search = robust(of, self.targets, self.viewed.spectrum.energy, start, budget=budget, seed=seed)
         job = next(self.driver.run([Job(self.viewed, search, budget)]))
         if job.error is not None:
             raise job.error
         assert job.result is not None
+        self.asked += job.asked
         return job.result, job.asked
 
     def count(self, mask: Mask, of: Makes) -> Survival:
         """In how many of the views a set has a property."""
-        parts = [Robust(of, self.targets, (view,)).parts for view in range(self.views)]
-        questions = np.concatenate([part.masks(mask[None]) for view in parts for part in view])
-        answers = self.driver.evaluate(self.viewed, questions)
-        self.asked += len(questions)
-        flat = [part for view in parts for part in view]
-        slack = np.array([part.slack(answer[None])[0] for part, answer in zip(flat, answers, strict=True)])
+        parts = Robust(of, self.targets, tuple(range(self.views))).parts
+        answers = self.driver.evaluate(self.viewed, np.concatenate([part.masks(mask[None]) for part in parts]))
+        self.asked += len(parts)
+        slack = np.array([part.slack(answer[None])[0] for part, answer in zip(parts, answers, strict=True)])
         held = slack.reshape(self.views, -1).min(axis=1) >= 0
         return Survival(int(held.sum()), self.views)
 
 
-def _verified(panel: _Panel, found: Found, survival: Survival | None, level: float, spent: int) -> Part:
+def _verified(panel: Panel, found: Found, mask: Mask, survival: Survival, level: float, spent: int) -> Part:
     """A robust set as a record if it survives the views it was not sought in, else the reason why there is none."""
-    if found.mask is None or survival is None:
-        return Missing(found.why or "none was found")
     if survival.low < level:
         held = f"held in {survival.held} of {survival.views} fresh views"
         return Missing(f"the set found {held}: surely in no more than {survival.low:.2f}, wanted {level:g}")
-    spectrum = panel.viewed.spectrum
-    answer = panel.driver.evaluate(panel.viewed, in_view(found.mask[None], None, panel.views))[0]
-    energy = float(spectrum.energy[found.mask].sum())
-    size = int(found.mask.sum())
-    return Subset(to_runs(found.mask), size, energy, answer, found.certificate, spent + 1, found.why)
+    answer = panel.driver.evaluate(panel.viewed, in_view(mask[None], None, panel.views))[0]
+    return make_subset(panel.viewed.spectrum, mask, answer, found.certificate, spent + 1, found.why)

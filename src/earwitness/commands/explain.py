@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ConfigError
 from ..search.settings import SearchSettings
 from ..signal.limits import Limits
 from .options import Access, JsonOption, QuietOption
 from .output import console
-from .work import make_reporter, make_writable
+from .work import make_reporter, make_writable, try_recording
 
 if TYPE_CHECKING:
     from ..explanation import Explanation
@@ -40,7 +39,7 @@ def explain(
 
     if out is not None:
         make_writable(out)
-    _try(recording, seconds, limits)
+    try_recording(recording, seconds, limits)
     opened = open_model(model, access.device, **access.trust)
     if seconds is None and not quiet:
         _tell_cost(recording, opened.sample_rate, settings)
@@ -62,16 +61,6 @@ def explain(
         print(f"note: {note}")
     if out is not None:
         print(f"written to {out}")
-
-
-def _try(recording: Path, seconds: float | None, limits: Limits) -> None:
-    """Refuse a bad recording by its first minute, before a model is loaded."""
-    from ..signal import audio
-    from ..study.cost import LONG
-
-    if seconds is not None and seconds <= 0:
-        raise ConfigError(f"seconds {seconds}: out of range; use a positive duration")
-    audio.read(recording, None, min(seconds or LONG, LONG), limits)
 
 
 def _tell_cost(recording: Path, sample_rate: int, settings: SearchSettings) -> None:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ConfigError
 from ..search.settings import RobustSettings, SearchSettings
 from .options import Access, JsonOption, QuietOption
 from .output import console
-from .work import make_reporter, make_writable
+from .work import make_reporter, make_writable, try_recording
 
 if TYPE_CHECKING:
     from ..analyses.robustness import Robustness
@@ -39,12 +38,10 @@ def robust(
     from ..signal import audio
     from ..signal.views import parse_views
 
-    if seconds is not None and seconds <= 0:
-        raise ConfigError(f"seconds {seconds}: out of range; use a positive duration")
     parse_views(harmless.views)
     if out is not None:
         make_writable(out)
-    audio.read(recording, seconds=seconds)  # a bad recording is refused before a model is loaded
+    try_recording(recording, seconds)
     opened = open_model(model, access.device, **access.trust)
     clip, *others = (audio.read(path, opened.sample_rate, seconds) for path in (recording, *(other or ())))
     classifier = Classifier(opened)

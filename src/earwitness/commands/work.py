@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
+from ..signal.limits import USUAL, Limits
 
 if TYPE_CHECKING:
     from ..study.file import Study
@@ -78,3 +79,21 @@ def make_writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be written ({error}); choose another --out") from None
+
+
+def try_recording(recording: Path, seconds: float | None, limits: Limits = USUAL) -> None:
+    """Refuse a bad recording by its first minute, before a model is loaded.
+
+    Raises
+    ------
+    ConfigError
+        ``seconds`` is no duration.
+    AudioError
+        See :func:`earwitness.read`.
+    """
+    from ..signal import audio
+    from ..study.cost import LONG
+
+    if seconds is not None and seconds <= 0:
+        raise ConfigError(f"seconds {seconds}: out of range; use a positive duration")
+    audio.read(recording, None, min(seconds or LONG, LONG), limits)

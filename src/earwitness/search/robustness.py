@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 
 from ..signal.masks import Mask
 from ..signal.views import in_view
-from .candidates import NOTHING, Bins
+from .candidates import Bins
 from .evolution import LARGE, Climb, Draws, reduce, thin
-from .minimality import Best, extend
+from .minimality import Best
 from .problem import limited
 from .questions import TOLERANCE, BudgetSpent, Certificate, Found, Part, Property, Search, Target, ask
-from .singles import ask_singles
+from .singles import ask_singles, offer_singles
 from .sufficiency import shortest_prefix
 
 Makes = Callable[[Target], Property]
@@ -104,22 +104,24 @@ class Moving:
 
     Attributes
     ----------
-    robust : Robust
+    of, targets
+        See :class:`Robust`.
     view : int
     """
 
-    robust: Robust
+    of: Makes
+    targets: tuple[Target, ...]
     view: int = 0
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """The property's parts in the view there is when they are asked."""
-        count = len(self.robust.of(self.robust.targets[0]).parts)
+        count = len(self.of(self.targets[0]).parts)
         return tuple(_MovingPart(self, number) for number in range(count))
 
     def now(self, number: int) -> Part:
         """A part in the present view."""
-        return Robust(self.robust.of, self.robust.targets, (self.view,)).parts[number]
+        return Robust(self.of, self.targets, (self.view,)).parts[number]
 
 
 @dataclass(frozen=True)
@@ -190,9 +192,8 @@ class _Search:
     best: Best = field(default_factory=Best)
 
     def __post_init__(self) -> None:
-        views = len(self.targets)
-        self.hardest = list(range(views))
-        self.moving = Moving(Robust(self.of, self.targets, tuple(self.hardest)))
+        self.hardest = list(range(len(self.targets)))
+        self.moving = Moving(self.of, self.targets)
         self.climb = Climb(self.moving, self.draws, BOLDNESS)
         self.order: Bins = np.argsort(-self.draws.energy, kind="stable")
 
@@ -216,10 +217,10 @@ class _Search:
             limit = LONGEST
             if self.best.mask is not None:
                 least = int(self.best.mask.sum())
-                if since >= 0 and WORTH * (least - 2) <= since - left:
+                if WORTH * (least - 2) <= since - left:
                     return
                 mask, nearness = self.climb.property_.take_nearest(least - 1, mask.size) or (mask, nearness)
-                limit, questions = min(LONGEST, least - 1), AGAIN if since >= 0 else CLIMB
+                limit, questions = min(LONGEST, least - 1), AGAIN
             found, spent = yield from limited(self._climb(mask, nearness, limit, questions), left)
             if found is None and number == 1 and self.best.mask is None:
                 found, more = yield from limited(
@@ -242,12 +243,7 @@ class _Search:
             return _Starts(start[None], slack)
         draws = self.draws
         alone, slack = yield from ask_singles(self.everywhere, draws.energy, self.order, SINGLES)
-        masks = extend(np.zeros(draws.energy.size, dtype=bool), [NOTHING, *alone[:, None]])
-        if (passing := np.flatnonzero(slack >= TOLERANCE)).size:
-            # silence was asked as well: a single variable that holds without it is minimal
-            certain = passing[0] == 0 or slack[0] < -TOLERANCE
-            size = int(masks[passing[0]].sum())
-            self.best.offer(masks[passing[0]], Certificate("one_minimal", size) if certain else None)
+        masks = offer_singles(self.best, alone, slack, draws.energy.size)
         self.climb.gains.update(zip(map(int, alone), map(float, slack[1:] - slack[0]), strict=True))
         return _Starts(masks, slack)
 

@@ -13,10 +13,11 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
+from ..signal.masks import Mask
 from .candidates import NOTHING, Bins, log_scale, spread
 from .gaussian import GaussianProcess, Values, choose, hope, rough
-from .minimality import extend
-from .questions import TOLERANCE, Property, Search, ask
+from .minimality import Best, extend
+from .questions import TOLERANCE, Certificate, Property, Search, ask
 
 FIRST = 8  #: variables asked before anything is known
 ROUND = 4  #: variables a round
@@ -72,3 +73,23 @@ def ask_singles(
         answers = yield from ask(property_, extend(silence, pool[rows, None]))
         variables, slack = np.concatenate([variables, pool[rows]]), np.concatenate([slack, answers])
     return variables, slack
+
+
+def offer_singles(best: Best, variables: Bins, slack: Values, size: int) -> Mask:
+    """Silence and each variable alone as sets, bool [1 + K, size]; the first that has the property is offered.
+
+    Parameters
+    ----------
+    best : Best
+    variables, slack
+        What :func:`ask_singles` returned.
+    size : int
+        The number of variables of a mask.
+    """
+    masks = extend(np.zeros(size, dtype=bool), [NOTHING, *variables[:, None]])
+    passing = np.flatnonzero(slack >= TOLERANCE)
+    if passing.size:
+        # silence was asked as well: a single variable that passes without it is minimal
+        certain, mask = passing[0] == 0 or slack[0] < -TOLERANCE, masks[passing[0]]
+        best.offer(mask, Certificate("one_minimal", int(mask.sum())) if certain else None)
+    return masks

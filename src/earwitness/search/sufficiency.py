@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..signal.masks import Mask
-from .candidates import NOTHING, Bins, prefixes
+from .candidates import Bins, prefixes
 from .evolution import Climb, Draws, attempt, reduce
-from .minimality import Best, extend
+from .minimality import Best
 from .problem import limited
-from .questions import TOLERANCE, BudgetSpent, Certificate, Found, Property, Search, Sufficient, Target, ask
-from .singles import FIRST, ask_singles
+from .questions import TOLERANCE, BudgetSpent, Found, Property, Search, Sufficient, Target, ask
+from .singles import FIRST, ask_singles, offer_singles
 
 SINGLES = 32  #: questions about silence and bins alone, at most
 GRID = 4.0  #: growth of the prefixes
@@ -88,13 +88,8 @@ def _seek(property_: Property, draws: Draws, order: Bins, best: Best, budget: in
     climb = Climb(property_, draws, BOLDNESS)
     questions = min(SINGLES, max(budget // 2, FIRST))
     alone, slack = yield from ask_singles(climb.property_, draws.energy, order, questions)
-    singles = extend(np.zeros(size, dtype=bool), [NOTHING, *alone[:, None]])
-    passing = np.flatnonzero(slack >= TOLERANCE)
-    if passing.size:
-        # silence was asked as well: a single bin that passes without it is minimal
-        certain = passing[0] == 0 or slack[0] < -TOLERANCE
-        mask = singles[passing[0]]
-        best.offer(mask, Certificate("one_minimal", int(mask.sum())) if certain else None)
+    singles = offer_singles(best, alone, slack, size)
+    if best.mask is not None:
         return
     left = budget - len(singles)
     climb.gains.update(zip(map(int, alone), map(float, slack[1:] - slack[0]), strict=True))

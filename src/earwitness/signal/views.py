@@ -18,7 +18,6 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 
 import numpy as np
 import scipy.fft
@@ -30,6 +29,7 @@ from torch import Tensor
 
 from ..errors import ConfigError, nearest
 from .audio import Clip
+from .draws import Rng, make_rng
 from .masks import Mask
 from .spectrum import Spectrum
 
@@ -232,16 +232,15 @@ def draw_views(
         raise ConfigError("view 'others': no recording with another label; give some, or leave it out")
     clip, views = spectrum.clip, []
     for number in range(count):
-        text = "\n".join(map(str, (clip.sha256, *facts, number)))
-        rng = np.random.default_rng(int.from_bytes(blake2b(text.encode(), digest_size=16).digest(), "little"))
+        rng = make_rng(clip.sha256, *facts, number)
         drawn: dict[str, object] = {"sample_rate": clip.sample_rate}
-        for kind in kinds:  # each kind draws from a generator of its own: listing another changes none
+        for kind in kinds:  # a generator each: one more behind the others changes none of them
             drawn |= _draw(kind, spectrum, others, rng.spawn(1)[0])
         views.append(View(**drawn))  # type: ignore[arg-type]
     return views
 
 
-def _draw(kind: Kind, spectrum: Spectrum, others: Sequence[Clip], rng: np.random.Generator) -> dict[str, object]:
+def _draw(kind: Kind, spectrum: Spectrum, others: Sequence[Clip], rng: Rng) -> dict[str, object]:
     clip = spectrum.clip
     if kind.name == "noise":
         return {"noise": make_noise(clip, kind.amount, kind.variety, rng)}
@@ -258,7 +257,7 @@ def _draw(kind: Kind, spectrum: Spectrum, others: Sequence[Clip], rng: np.random
     return {"fill": spectrum.fill_with(other)}
 
 
-def make_noise(clip: Clip, below: float, colour: str, rng: np.random.Generator) -> NDArray[np.float32]:
+def make_noise(clip: Clip, below: float, colour: str, rng: Rng) -> NDArray[np.float32]:
     """Gaussian noise so many dB under a clip, float32 [N]: white, pink, or with the clip's own long-term spectrum."""
     samples = clip.samples.astype(np.float64)
     hertz = np.fft.rfftfreq(samples.size, 1 / clip.sample_rate)
@@ -275,7 +274,7 @@ def make_noise(clip: Clip, below: float, colour: str, rng: np.random.Generator) 
     return np.asarray(noise * math.sqrt(wanted / power) if power > 0 else noise, dtype=np.float32)
 
 
-def make_room(sample_rate: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def make_room(sample_rate: int, rng: Rng) -> NDArray[np.float32]:
     """The impulse response of a small room: the sound itself, then noise that decays exponentially, float32 [K]."""
     seconds = rng.uniform(*DECAY)
     time = np.arange(1, max(2, round(seconds * sample_rate))) / sample_rate

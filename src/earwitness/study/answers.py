@@ -52,9 +52,10 @@ def load_answers(store: Store, settings: str | None = None) -> Answers:
     models, clips = _read_models(store, key), _read_clips(store, key)
     originals = _read_originals(store, key, labels, models, clips)
     signals = _read_signals(store, key, models, clips, originals)
-    raw = store.list_answers(key).rename({"model": "id"})
-    logs = store.logs(raw.rename({"id": "model"}), len(labels))
-    raw = _cast(raw.drop("log_probabilities"), {"subset": WHOLE, "id": WHOLE}).with_row_index("row")
+    raw = store.list_answers(key)
+    logs = store.logs(raw, len(labels))
+    raw = _cast(raw.drop("log_probabilities"), {"subset": WHOLE, "model": WHOLE})
+    raw = raw.rename({"model": "id"}).with_row_index("row")
     raw = raw.join(models.select("id", "position", judge="model"), on="id").join(signals, on="subset")
     raw = raw.sort("order", "position")
     judged = judge(raw.select(*SIGNAL_COLUMNS, "judge"), logs[raw["row"].to_numpy()], labels)
@@ -76,9 +77,9 @@ def _read_clips(store: Store, key: str) -> pl.DataFrame:
 def _read_originals(
     store: Store, key: str, labels: tuple[str, ...], models: pl.DataFrame, clips: pl.DataFrame
 ) -> pl.DataFrame:
-    raw = store.list_originals(key).rename({"model": "id"})
-    logs = store.logs(raw.rename({"id": "model"}), len(labels))
-    rows = _cast(raw.drop("log_probabilities"), {"clip": WHOLE, "id": WHOLE})
+    raw = store.list_originals(key)
+    logs = store.logs(raw, len(labels))
+    rows = _cast(raw.drop("log_probabilities").rename({"model": "id"}), {"clip": WHOLE, "id": WHOLE})
     rows = rows.with_columns(answer=top_labels(logs, labels), probability=top_probabilities(logs))
     rows = rows.join(models.select("id", "position", "model"), on="id").join(clips, on="clip")
     rows = rows.sort("place", "position")

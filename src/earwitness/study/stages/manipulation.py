@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ...analyses.chance import make_rng
 from ...analyses.manipulation.changes import Change
 from ...analyses.manipulation.flips import Flip, Subject, Unflipped, find_flip, make_subject
 from ...analyses.manipulation.written import write_both
@@ -22,6 +21,7 @@ from ...search.driver import Driver
 from ...signal import audio
 from ...signal.audio import Clip
 from ...signal.domains import Domain
+from ...signal.draws import make_rng
 from ...signal.masks import Mask
 from ...signal.spectrum import Spectrum
 from ..progress import Reporter
