@@ -16,8 +16,8 @@ import soundfile
 from earwitness.study.answers import study_tables
 from earwitness.study.executors.local import list_devices
 from earwitness.study.executors.pool import Finished, Handle, Lost, Pool, Ready, WorkerError
-from earwitness.study.executors.work import Asked, Chunk, Done, Event, Failed, NoRoom, Source, Unit
 from earwitness.study.file import Study, parse_study
+from earwitness.study.messages import Asked, Chunk, Done, Event, Failed, NoRoom, Source, Unit
 from earwitness.study.plan import plan
 from earwitness.study.progress import Quiet
 from earwitness.study.run import Summary, run

@@ -64,9 +64,17 @@ def test_a_store_of_schema_1_is_brought_up_to_date_and_keeps_its_rows(tmp_path: 
     with sqlite3.connect(path) as db:
         before = db.execute("SELECT id, kind, mask FROM subsets ORDER BY id").fetchall()
         db.executescript(
-            "DROP TABLE results; DROP TABLE options; ALTER TABLE subsets DROP COLUMN parent;"
+            "DROP VIEW signals; CREATE TABLE old (id INTEGER PRIMARY KEY, explanation INTEGER NOT NULL"
+            " REFERENCES explanations ON DELETE CASCADE, kind TEXT NOT NULL, draw INTEGER NOT NULL, mask BLOB,"
+            " size INTEGER, energy REAL, certificate TEXT, groups INTEGER, queries INTEGER, log_probabilities BLOB,"
+            " why TEXT NOT NULL, UNIQUE (explanation, kind, draw));"
+            "INSERT INTO old SELECT id, explanation, kind, draw, mask, size, energy, certificate, groups, queries,"
+            " log_probabilities, why FROM subsets; DROP TABLE subsets; ALTER TABLE old RENAME TO subsets;"
+            "DROP TABLE results; DROP TABLE options;"
             "DROP TABLE planned_models; DROP TABLE planned_clips; DROP TABLE files; PRAGMA user_version = 1;"
         )
+        judged = db.execute("SELECT subset, model, log_probabilities FROM transfers ORDER BY 1, 2").fetchall()
+    assert judged
     with pytest.raises(StoreError, match="schema 1"):
         Store(path)
     Store(path, write=True).close()
@@ -75,6 +83,7 @@ def test_a_store_of_schema_1_is_brought_up_to_date_and_keeps_its_rows(tmp_path: 
         assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
         assert db.execute("SELECT count(*) FROM planned_models").fetchone() == (2,)
         assert db.execute("SELECT count(*) FROM planned_clips").fetchone() == (1,)
+        assert db.execute("SELECT subset, model, log_probabilities FROM transfers ORDER BY 1, 2").fetchall() == judged
     assert schema_of(path) == schema_of_new(tmp_path / "new.db")
     with Store(path) as store:
         assert store.results("k", "composition").is_empty()

@@ -8,6 +8,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -37,7 +38,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_template_says_every_setting_and_its_default() -> None:
     study = parse_study(tomllib.loads(study_template()))
-    assert study == parse_study({"models": list(study.models), "data": [{"path": "builtin"}]})
+    evidence: dict[str, Any] = {"robust": {}, "curves": {}}  # left out of a file, they are not asked for
+    assert study == parse_study({"models": list(study.models), "data": [{"path": "builtin"}], **evidence})
     for section in (Study, *(type(part) for part in (study.data[0], study.search, study.transfer, study.run))):
         for name in keys_of(section):
             assert re.search(rf"^(# )?({name} = |\[+{name}\])", study_template(), re.MULTILINE), name

@@ -150,7 +150,7 @@ class Null:
 
 def draw_nulls(
     masks: Sequence[Mask], energies: NDArray[np.float64], count: int, *facts: object,
-    known: Set[tuple[str, int]] = frozenset(),
+    known: Set[tuple[str, int]] = frozenset(), quiet: bool = True,
 ) -> list[Null]:  # fmt: skip
     """The null signals of the sets of one explanation.
 
@@ -164,10 +164,12 @@ def draw_nulls(
         What the draws depend on, e.g. the clip's hash, the model's fingerprint and a seed.
     known : set of (kind, draw)
         Left out: they are there already. A larger count adds draws and changes none.
+    quiet : bool
+        With silence.
     """
     nulls = []
     for kind, draw_mask in NULLS.items():
-        total = count * len(masks) if kind != "silence" else min(count, len(masks), 1)
+        total = count * len(masks) if kind != "silence" else min(count, len(masks), int(quiet))
         for draw in range(total):
             parent = draw % len(masks)
             if (kind, draw) not in known:

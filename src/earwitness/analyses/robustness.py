@@ -12,7 +12,7 @@ falls short of the level wanted is no robust set, and said so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,10 @@ from ..models import Classifier
 from ..search.driver import Driver, Job
 from ..search.questions import Complete, Found, Sufficient, Target
 from ..search.robustness import Makes, Robust, robust
-from ..search.settings import RobustSettings
+from ..search.settings import RobustSettings, SearchSettings
 from ..signal.audio import Clip
 from ..signal.masks import Mask, from_runs
+from ..signal.spectrum import Spectrum
 from ..signal.views import Viewed, draw_views, in_view, parse_views
 
 #: one-sided, of the bounds of survival
@@ -58,6 +59,31 @@ class Survival:
 
 
 @dataclass(frozen=True, eq=False)
+class Measured:
+    """What survives of one model's sets of one clip, and the robust sets.
+
+    Attributes
+    ----------
+    survival : dict
+        By kind and draw.
+    robust, robust_complete : Subset or Missing
+        Robust sets, verified; their own survival stands under these names in ``survival``.
+    queries : int
+        Questions asked for all of it.
+    """
+
+    survival: dict[tuple[str, int], Survival]
+    robust: Part
+    robust_complete: Part
+    queries: int
+
+    def parts(self) -> Iterator[tuple[str, int, Part]]:
+        """The robust sets, as (kind, draw, set)."""
+        yield "robust", 0, self.robust
+        yield "robust_complete", 0, self.robust_complete
+
+
+@dataclass(frozen=True, eq=False)
 class Robustness:
     """What of an explanation survives, and its robust sets.
 
@@ -65,30 +91,38 @@ class Robustness:
     ----------
     explanation : Explanation
     settings : RobustSettings
-    survival : dict
-        By kind and draw, of every set that there is but the inverse.
-    robust, robust_complete : Subset or Missing
-        Robust sets, verified; their own survival stands under these names in ``survival``.
-    queries : int
-        Questions asked for all of it.
+    measured : Measured
+        The survival is of every set that there is but the inverse.
     """
 
     explanation: Explanation
     settings: RobustSettings
-    survival: dict[tuple[str, int], Survival]
-    robust: Part
-    robust_complete: Part
-    queries: int
+    measured: Measured
+
+    @property
+    def survival(self) -> dict[tuple[str, int], Survival]:
+        """By kind and draw, of every set that there is but the inverse."""
+        return self.measured.survival
+
+    @property
+    def robust(self) -> Part:
+        """The robust set, or why there is none."""
+        return self.measured.robust
+
+    @property
+    def robust_complete(self) -> Part:
+        """The robust complete set, or why there is none."""
+        return self.measured.robust_complete
+
+    @property
+    def queries(self) -> int:
+        """Questions asked for all of it."""
+        return self.measured.queries
 
     def parts(self) -> Iterator[tuple[str, int, Part]]:
         """The explanation's sets and the robust ones, as (kind, draw, set)."""
         yield from self.explanation.parts()
-        yield from self.robust_parts()
-
-    def robust_parts(self) -> Iterator[tuple[str, int, Part]]:
-        """The robust sets, as (kind, draw, set)."""
-        yield "robust", 0, self.robust
-        yield "robust_complete", 0, self.robust_complete
+        yield from self.measured.parts()
 
     def to_json(self) -> dict[str, Any]:
         """As ``robustness.json``: the settings, and of each set its survival, of the robust ones all else as well."""
@@ -115,7 +149,7 @@ class Robustness:
         folder = Path(folder)
         self.explanation.save(folder)
         with writing(folder):
-            return self.explanation.write(folder / "robustness.json", self.robust_parts(), self.to_json())
+            return self.explanation.write(folder / "robustness.json", self.measured.parts(), self.to_json())
 
 
 def find_robust(
@@ -145,20 +179,55 @@ def find_robust(
     """
     settings = settings or RobustSettings()
     driver = driver or Driver(classifier, repeats=explanation.settings.repeats)
-    spectrum, delta = explanation.spectrum, explanation.settings.delta
-    kinds, seed = parse_views(settings.views), explanation.settings.seed
-    searched = draw_views(kinds, spectrum, settings.searched, seed, "search", others=others)
-    verified = draw_views(kinds, spectrum, settings.verified, seed, "verify", others=others)
-    label = int(explanation.log_probabilities.argmax())
-    aims = Panel(driver, Viewed(spectrum, searched), label, delta)
-    fresh = Panel(driver, Viewed(spectrum, verified), label, delta)
-    survival = {
-        (kind, draw): fresh.count(from_runs(part.runs, spectrum.size), Sufficient)
+    sets = {
+        (kind, draw): from_runs(part.runs, explanation.spectrum.size)
         for kind, draw, part in explanation.parts() if kind != "inverse" and isinstance(part, Subset)
     }  # fmt: skip
+    label, search = int(explanation.log_probabilities.argmax()), explanation.settings
+    measured = measure(explanation.spectrum, label, sets, search, settings, driver, others)
+    return Robustness(explanation, settings, measured)
+
+
+def measure(
+    spectrum: Spectrum,
+    label: int,
+    sets: Mapping[tuple[str, int], Mask],
+    search: SearchSettings,
+    settings: RobustSettings,
+    driver: Driver,
+    others: Sequence[Clip] = (),
+) -> Measured:
+    """Measure what survives of one model's sets of one clip, and seek the sets that do.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Of the clip.
+    label : int
+        Index of what the model says to it.
+    sets : mapping of (kind, draw) to bool [F]
+    search : SearchSettings
+        That the sets were found with: δ and the seed are theirs.
+    settings : RobustSettings
+    driver : Driver
+        Asks the model.
+    others : sequence of Clip
+        See :func:`find_robust`.
+
+    Raises
+    ------
+    ConfigError
+        See :func:`find_robust`.
+    """
+    kinds, seed, delta = parse_views(settings.views), search.seed, search.delta
+    searched = draw_views(kinds, spectrum, settings.searched, seed, "search", others=others)
+    verified = draw_views(kinds, spectrum, settings.verified, seed, "verify", others=others)
+    aims = Panel(driver, Viewed(spectrum, searched), label, delta)
+    fresh = Panel(driver, Viewed(spectrum, verified), label, delta)
+    survival = {name: fresh.count(mask, Sufficient) for name, mask in sets.items()}
     robust_set, start = _find(aims, fresh, "robust", Sufficient, None, settings, seed, survival)
     whole, _ = _find(aims, fresh, "robust_complete", Complete, start, settings, seed, survival)
-    return Robustness(explanation, settings, survival, robust_set, whole, aims.asked + fresh.asked)
+    return Measured(survival, robust_set, whole, aims.asked + fresh.asked)
 
 
 def _find(

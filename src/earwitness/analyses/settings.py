@@ -56,7 +56,7 @@ class CompositionSettings(Settings):
     greedy : GreedySettings
     """
 
-    kind: str = setting("sufficient", "of the signals: sufficient, complete, one_complete or inverse", choices=KINDS)
+    kind: str = setting("sufficient", "of the signals: sufficient, complete, robust or another kind", choices=KINDS)
     lengths: str = setting("pad", "unequal signals: pad to the longest, or crop to the shortest", choices=LENGTHS)
     draws: int = setting(200, "null composites a class and sort", ge=1, le=MOST_DRAWS)
     greedy: GreedySettings = GreedySettings()

@@ -10,7 +10,14 @@ from ..signal.domains import Domain
 
 #: raised whenever a search begins to find other sets for the same settings: a study's results never mix the two
 REVISION = 5
-KINDS = ("sufficient", "complete", "one_complete", "inverse")
+#: the same of robust sets: what was found with another is not taken for this one's
+ROBUST_REVISION = 1
+#: kinds of set that a search finds, those that survive, and with what is left without a complete one, all of them
+FOUND = ("sufficient", "complete", "one_complete")
+ROBUST = ("robust", "robust_complete")
+#: those that are to get the clip's label
+JUDGED = (*FOUND, *ROBUST)
+KINDS = (*JUDGED, "inverse")
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 
 import polars as pl
 
+from ..search.settings import KINDS
 from ..transferability.answers import (
     CLIP_COLUMNS,
     MODEL_COLUMNS,
+    NESTED_COLUMNS,
     OVERLAP_COLUMNS,
     SIGNAL_COLUMNS,
+    SURVIVAL_COLUMNS,
     TEXT,
     WHOLE,
     Answers,
@@ -20,7 +24,8 @@ from ..transferability.answers import (
 from ..transferability.definitions import check_epsilon, check_labels, judge, top_labels, top_probabilities
 from ..transferability.options import Options
 from ..transferability.tables import make_tables
-from .store import Store
+from .file import Study, parse_study
+from .store import CURVES, Store, robust_options
 
 
 def epsilon_of(store: Store, epsilon: float | None = None) -> float:
@@ -60,7 +65,10 @@ def load_answers(store: Store, settings: str | None = None) -> Answers:
     raw = raw.sort("order", "position")
     judged = judge(raw.select(*SIGNAL_COLUMNS, "judge"), logs[raw["row"].to_numpy()], labels)
     overlaps = _read_overlaps(store, key, signals)
-    return assemble(labels, models.select(MODEL_COLUMNS.keys()), judged, originals, overlaps)
+    found = assemble(labels, models.select(MODEL_COLUMNS.keys()), judged, originals, overlaps)
+    names, study = dict(models.select("fingerprint", "model").iter_rows()), study_of(store)
+    nested = _read_nested(store, key, study, names, clips)
+    return replace(found, nested=nested, survival=_read_survival(store, key, study, names, clips))
 
 
 def _read_models(store: Store, key: str) -> pl.DataFrame:
@@ -71,7 +79,8 @@ def _read_models(store: Store, key: str) -> pl.DataFrame:
 
 
 def _read_clips(store: Store, key: str) -> pl.DataFrame:
-    return _cast(store.list_clips(key).select(CLIP_COLUMNS.keys()), CLIP_COLUMNS).with_row_index("place")
+    columns = {**CLIP_COLUMNS, "sha256": TEXT}
+    return _cast(store.list_clips(key).select(columns.keys()), columns).with_row_index("place")
 
 
 def _read_originals(
@@ -112,6 +121,51 @@ def _read_overlaps(store: Store, key: str, signals: pl.DataFrame) -> pl.DataFram
     both = pl.concat([pairs, pairs.rename({"subset": "other", "other": "subset"}).select(pairs.columns)])
     both = both.join(mine, on="subset").join(theirs, on="other").sort("order", "other_order")
     return both.select(OVERLAP_COLUMNS.keys())
+
+
+def _read_nested(
+    store: Store, key: str, study: Study | None, names: Mapping[str, str], clips: pl.DataFrame
+) -> pl.DataFrame:
+    """What judges say to the curves the study asks for."""
+    rows = store.results(key, CURVES, asdict(study.curves)) if study and study.curves else pl.DataFrame()
+    if rows.is_empty():
+        return pl.DataFrame(schema=NESTED_COLUMNS)
+    with store.naming(unit="results of curves"):
+        rows = rows.filter(pl.col("judge").is_in(list(names)) & pl.col("source").is_in([*names, ""]))
+        rows = rows.explode("level", "size", "energy", "accepted", "probability")
+        rows = rows.with_columns(pl.col("source", "judge").replace_strict({**names, "": ""}, return_dtype=TEXT))
+        rows = rows.join(clips.select("clip", "sha256", "place"), on="sha256")
+        rows = rows.sort("place", "judge", "order", "source", "draw", "level", maintain_order=True)
+        return _cast(rows.select(NESTED_COLUMNS.keys()), NESTED_COLUMNS)
+
+
+def _read_survival(
+    store: Store, key: str, study: Study | None, names: Mapping[str, str], clips: pl.DataFrame
+) -> pl.DataFrame:
+    """In how many views the sets hold, with what the study asks for."""
+    rows = store.list_survival(key, robust_options(study.robust)) if study and study.robust else pl.DataFrame()
+    if rows.is_empty():
+        return pl.DataFrame(schema=SURVIVAL_COLUMNS)
+    with store.naming(unit="results of survival"):
+        rows = rows.filter(pl.col("model").is_in(list(names)))
+        rows = rows.with_columns(source=pl.col("model").replace_strict(names, return_dtype=TEXT))
+        rows = rows.join(clips.select("clip", "sha256", "place"), on="sha256")
+        place = {kind: i for i, kind in enumerate(("", *KINDS))}
+        rows = rows.sort("place", "source", pl.col("kind").replace_strict(place, return_dtype=WHOLE), "draw")
+        return _cast(rows.select(SURVIVAL_COLUMNS.keys()), SURVIVAL_COLUMNS)
+
+
+def study_of(store: Store) -> Study | None:
+    """What the study's file said; ``None`` in a store without it.
+
+    Raises
+    ------
+    StoreError
+        It is damaged.
+    """
+    with store.naming(unit="fact 'study'"):
+        content = store.meta().get("study")
+        return None if content is None else parse_study(dict(content), str(store.path))
 
 
 def _cast(table: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from ..signal.masks import to_runs
 from ..transferability.options import Options
 from ..transferability.tables import make_tables
 from .answers import epsilon_of, load_answers
-from .store import Store
+from .store import CURVES, SURVIVAL, Store
 
 #: with one of these a cell begins a formula, for a spreadsheet; what a label or a path is called is not ours to run
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -81,13 +81,16 @@ def export_tables(store: Store, epsilon: float | None = None) -> Iterator[tuple[
     yield "judgements", answers.judgements
     yield "nulls", answers.nulls
     yield "overlaps", answers.overlaps
+    yield "nested", answers.nested
+    yield "survival", answers.survival
     yield "probabilities", _probabilities(store, key, answers.labels)
     failed = dict.fromkeys(("stage", "clip", "model", "reason"), pl.String())
     yield "failures", pl.DataFrame(store.list_failures(key), schema=failed)
     for name, table in make_tables(answers, options).items():
         yield f"table {name}", table
     for name in store.analyses(key):
-        yield f"result {name}", store.results(key, name)
+        if name not in (CURVES, SURVIVAL):  # told above
+            yield f"result {name}", store.results(key, name)
 
 
 def write_export(store: Store, out: Path, style: str = "parquet", epsilon: float | None = None) -> list[Path]:

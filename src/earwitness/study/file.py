@@ -10,8 +10,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
+from ..analyses.settings import CurveSettings
 from ..errors import ConfigError, nearest
-from ..search.settings import SearchSettings
+from ..search.settings import RobustSettings, SearchSettings
 from ..settings import MOST_SEED, MOST_SETS
 from ..signal.limits import Limits
 
@@ -95,6 +96,14 @@ class Study(_Section):
     search: SearchSettings = Field(
         default=SearchSettings(),
         description="what decides what is found. Changing any of it makes every explanation anew.",
+    )
+    robust: RobustSettings | None = Field(
+        default=None,
+        description="seek sets that survive harmless changes too, and measure what survives. Without it: not",
+    )
+    curves: CurveSettings | None = Field(
+        default=None,
+        description="ask all models about nested sets too: transfer curves, shared evidence. Without it: not",
     )
     limits: Limits = Field(default=Limits(), description="what a recording may be; one that is more becomes a failure")
     transfer: TransferSection = Field(
@@ -181,5 +190,6 @@ def keys_of(section: Any) -> dict[str, FieldInfo]:
 
 #: the sections of a study file by their names
 SECTIONS: dict[str, Any] = {
-    "data": DataSection, "search": SearchSettings, "limits": Limits, "transfer": TransferSection, "run": RunSection,
+    "data": DataSection, "search": SearchSettings, "robust": RobustSettings, "curves": CurveSettings,
+    "limits": Limits, "transfer": TransferSection, "run": RunSection,
 }  # fmt: skip

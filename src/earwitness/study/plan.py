@@ -18,8 +18,9 @@ from ..models import Alignment, Model, align, choose_device, open_model
 from ..models.resampling import at_rate
 from ..search.driver import lacks_memory
 from ..search.settings import SearchSettings
-from .executors.work import Setup
+from ..signal.views import parse_views
 from .file import DataSection, Study
+from .messages import Setup
 from .progress import Quiet, Reporter
 
 #: reasons for leaving recordings out that are told one by one
@@ -53,7 +54,7 @@ class Plan:
         return Setup(
             tuple(model.spec for model in self.models), tuple(model.fingerprint for model in self.models),
             self.alignment, self.settings, self.sample_rate, study.seconds, study.run.device, study.run.batch,
-            study.run.threads, limits=study.limits, **study.run.trust,
+            study.run.threads, limits=study.limits, robust=study.robust, curves=study.curves, **study.run.trust,
         )  # fmt: skip
 
 
@@ -68,6 +69,8 @@ def plan(study: Study, folder: Path, reporter: Reporter | None = None) -> Plan:
         A model cannot be loaded, fewer than two labels are shared, a data set cannot be read.
     """
     reporter = reporter or Quiet()
+    if study.robust:
+        parse_views(study.robust.views)
     recordings: list[Recording] = []
     for section in study.data:
         recordings += _list(section, folder, reporter)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
+from typing import Any
 
 import polars as pl
 
@@ -25,6 +26,10 @@ SIGNAL_COLUMNS: dict[str, pl.DataType] = {
 NESTED_COLUMNS: dict[str, pl.DataType] = {
     "clip": WHOLE, "order": TEXT, "source": TEXT, "draw": WHOLE, "level": REAL, "judge": TEXT, "size": WHOLE,
     "energy": REAL, "accepted": TRUTH, "probability": REAL,
+}  # fmt: skip
+
+SURVIVAL_COLUMNS: dict[str, pl.DataType] = {
+    "clip": WHOLE, "source": TEXT, "kind": TEXT, "draw": WHOLE, "held": WHOLE, "views": WHOLE, "questions": WHOLE,
 }  # fmt: skip
 
 
@@ -58,6 +63,10 @@ class Answers:
         ``order``, ``source`` (empty where the order is no model's), ``draw``, ``level``, ``judge``, ``size``,
         ``energy``, ``accepted`` (as the judge's answer to the clip) and ``probability`` (of that). Empty where no
         curves were asked for.
+    survival : polars.DataFrame
+        One row a set that is to get the label: ``clip``, ``source``, ``kind``, ``draw``; of how many ``views`` drawn
+        afresh it ``held`` in how many; ``questions`` that its clip and model took. A clip and model without any set
+        has one row, without a kind. Empty where no survival was measured.
     """
 
     labels: tuple[str, ...]
@@ -67,6 +76,7 @@ class Answers:
     nulls: pl.DataFrame
     overlaps: pl.DataFrame
     nested: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=NESTED_COLUMNS))
+    survival: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SURVIVAL_COLUMNS))
 
     def without_vacuous(self) -> Answers:
         """The same without empty sets: what a model says to silence anyway needs no signal. Silence itself stays."""
@@ -84,11 +94,13 @@ class Answers:
         def rename(table: pl.DataFrame, *columns: str) -> pl.DataFrame:
             return table.with_columns(pl.col(*columns).replace_strict({**names, "": ""}, return_dtype=TEXT))
 
-        judged = (
-            rename(table, "source", "judge") for table in (self.judgements, self.nulls, self.overlaps, self.nested)
-        )
+        pairs: dict[str, Any] = {name: rename(getattr(self, name), "source", "judge") for name in _PAIRS}
         models, originals = rename(self.models, "model"), rename(self.originals, "model")
-        return Answers(self.labels, models, next(judged), originals, next(judged), next(judged), next(judged))
+        return replace(self, models=models, originals=originals, survival=rename(self.survival, "source"), **pairs)
+
+
+#: the frames with a source and a judge
+_PAIRS = ("judgements", "nulls", "overlaps", "nested")
 
 
 def unique_names(specs: Sequence[str], fingerprints: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from ..errors import ConfigError, LabelError
 from ..explanation import Explanation, Subset
 from ..models import Classifier
 from ..search.driver import Driver
-from ..search.settings import KINDS
+from ..search.settings import JUDGED
 from ..signal.masks import Mask, from_runs
 from .answers import (
     CLIP_COLUMNS,
@@ -160,7 +160,7 @@ class _Asked:
                 if isinstance(part, Subset):
                     mask = from_runs(part.runs, one.spectrum.size)
                     number = add(mask, kind=kind, draw=draw, certificate=part.certificate.kind, parent=None)
-                    if kind in KINDS[:3]:
+                    if kind in JUDGED:
                         parents.append((kind, draw, number, mask))
             parents.sort(key=lambda parent: parent[:2])  # as a study does, whose null signals are the same
             chosen, facts = [mask for *_, mask in parents], (one.spectrum.clip.sha256, one.fingerprint, seed)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..search.settings import KINDS
+from ..search.settings import JUDGED
 from ..signal.masks import Mask
 from .statistics.rates import Real, ratio
 
@@ -21,7 +21,7 @@ def compare_sets(
     Parameters
     ----------
     sets : sequence of (id, model, kind)
-        Sets of the kinds ``sufficient``, ``complete`` and ``one_complete`` are compared with others of their kind.
+        Sets of the kinds :data:`earwitness.search.settings.JUDGED` are compared with others of their kind.
     masks : sequence of bool [F]
     energies : float64 [F]
 
@@ -31,7 +31,7 @@ def compare_sets(
         ``subset``, ``other`` (ids), ``jaccard``, ``weighted`` (None where both are empty), each pair once.
     """
     rows = []
-    for kind in KINDS[:3]:
+    for kind in JUDGED:
         chosen = [i for i, (_, _, own) in enumerate(sets) if own == kind]
         if not chosen:
             continue

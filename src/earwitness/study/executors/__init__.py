@@ -6,13 +6,10 @@ from collections.abc import Callable
 
 from ...models import Model
 from ..file import RunSection
+from ..messages import Setup
 from .pool import Executor, Progress, Say, WorkerError
-from .work import Chunk, Failed, Judged, LeftOut, Outcome, Setup, Source, Unit
 
-__all__ = [
-    "EXECUTORS", "Chunk", "Executor", "Failed", "Judged", "LeftOut", "Outcome", "Setup", "Source", "Unit",
-    "WorkerError", "open_executor",
-]  # fmt: skip
+__all__ = ["EXECUTORS", "Executor", "WorkerError", "open_executor"]
 
 Open = Callable[[Setup, RunSection, tuple[Model, ...], Progress, Say], Executor]
 

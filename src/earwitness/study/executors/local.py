@@ -17,8 +17,9 @@ from typing import Any
 import torch
 
 from ...models import Model
+from ..messages import Asked, Chunk, Done, Event, Failed, NoRoom, Outcome, Setup, Unit
 from .pool import Executor, Finished, Handle, Lost, Pool, Progress, Ready, Say
-from .work import Asked, Chunk, Done, Event, Failed, NoRoom, Outcome, Setup, Unit, Worker
+from .work import Worker
 
 #: seconds a worker gets to end by itself
 PATIENCE = 5.0

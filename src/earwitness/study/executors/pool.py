@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 
 from ...errors import EarwitnessError
-from .work import Asked, Chunk, Done, Event, Failed, NoRoom, Outcome, Unit
+from ..messages import Asked, Chunk, Done, Event, Failed, NoRoom, Outcome, Unit
 
 #: workers that die one after the other without having been ready: then there is no use in starting more
 DEAD_ON_ARRIVAL = 3

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...errors import ConfigError
+from ..messages import Chunk, Event, Setup
 from .pool import Finished, Handle, Lost, Pool, Progress, Ready, Say
-from .work import Chunk, Event, Setup, Worker
+from .work import Worker
 
 try:
     import ray

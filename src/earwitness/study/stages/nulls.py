@@ -13,7 +13,7 @@ import polars as pl
 
 from ...analyses.chance import DRAWN, NULLS, draw_nulls
 from ...errors import EarwitnessError, StoreError
-from ...search.settings import KINDS
+from ...search.settings import JUDGED, ROBUST
 from ...signal.spectrum import Spectrum
 from ...transferability.overlap import compare_sets
 from ..progress import Reporter
@@ -45,7 +45,7 @@ def add_nulls(
     compared, failed = store.done_units(key, "overlap", {}), {clip for clip, _ in store.failed(key, "nulls")}
     todo = []
     for _, rows in sets.group_by("clip", maintain_order=True):
-        unit, own = _unit(rows), rows.filter(pl.col("kind").is_in(KINDS[:3]))
+        unit, own = _unit(rows), rows.filter(pl.col("kind").is_in(JUDGED))
         if rows["path"][0] not in failed and (unit not in compared or _lacking(rows, own, count)):
             todo.append((unit, rows, own))
     if not todo:
@@ -65,31 +65,36 @@ def _add(
     store: Store, key: str, unit: str, rows: pl.DataFrame, own: pl.DataFrame, spectrum: Spectrum, count: int, seed: int
 ) -> None:
     masks = {number: store.mask(number) for number in own["subset"]}
-    for (explanation,), parents in own.group_by("explanation", maintain_order=True):
+    for (explanation, options), parents in own.group_by("explanation", "options", maintain_order=True):
         ids = parents["subset"].to_list()
-        there = rows.filter((pl.col("explanation") == explanation) & pl.col("kind").is_in(list(NULLS)))
+        of_these = (pl.col("explanation") == explanation) & (pl.col("options") == options)
+        there = rows.filter(of_these & pl.col("kind").is_in(list(NULLS)))
+        facts = parents["sha256"][0], parents["fingerprint"][0], seed, *(ROBUST if options else ())
         nulls = draw_nulls(
-            [masks[number] for number in ids], spectrum.energy, count, parents["sha256"][0],
-            parents["fingerprint"][0], seed, known=set(there.select("kind", "draw").iter_rows()),
+            [masks[number] for number in ids], spectrum.energy, count, *facts,
+            known=set(there.select("kind", "draw").iter_rows()), quiet=not options,
         )  # fmt: skip
         store.add_nulls(int(explanation), [
             (null.kind, null.draw, ids[null.parent], null.mask, float(spectrum.energy[null.mask].sum()))
             for null in nulls
-        ])  # fmt: skip
+        ], str(options))  # fmt: skip
     sets = list(own.select("subset", "model", "kind").iter_rows())
     store.add_results(key, "overlap", {}, unit, compare_sets(sets, list(masks.values()), spectrum.energy))
 
 
 def _lacking(rows: pl.DataFrame, own: pl.DataFrame, count: int) -> bool:
     """Whether null signals are missing: ``count`` a set and kind, and one silence an explanation."""
-    sets = own.group_by("explanation").len("sets").join(pl.DataFrame({"kind": list(NULLS)}), how="cross")
-    found = rows.group_by("explanation", "kind").len("found")
-    both = sets.join(found, on=["explanation", "kind"], how="left").with_columns(pl.col("found").fill_null(0))
-    wanted = pl.when(pl.col("kind").is_in(DRAWN)).then(pl.col("sets") * count).otherwise(min(count, 1))
+    by = ["explanation", "options"]
+    sets = own.group_by(by).len("sets").join(pl.DataFrame({"kind": list(NULLS)}), how="cross")
+    found = rows.group_by(*by, "kind").len("found")
+    both = sets.join(found, on=[*by, "kind"], how="left").with_columns(pl.col("found").fill_null(0))
+    one = pl.when(pl.col("options") == "").then(min(count, 1)).otherwise(0)  # silence is the same for all sets
+    wanted = pl.when(pl.col("kind").is_in(DRAWN)).then(pl.col("sets") * count).otherwise(one)
     return bool((both["found"] < both.select(wanted).to_series()).any())
 
 
 def _unit(rows: pl.DataFrame) -> str:
     """A clip and its sets: with another model's sets it is another unit."""
-    own = rows.filter(pl.col("kind").is_in(KINDS[:3])).select("fingerprint", "kind", "draw").rows()
+    own = rows.filter(pl.col("kind").is_in(JUDGED)).select("fingerprint", "kind", "draw", "options").rows()
+    own = [row if row[-1] else row[:-1] for row in own]  # as it was before there were robust sets
     return f"{rows['sha256'][0][:16]}:{blake2b(str(sorted(own)).encode(), digest_size=8).hexdigest()}"

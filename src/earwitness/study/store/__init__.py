@@ -15,13 +15,17 @@ from .facts import Facts
 from .failures import Failures
 from .judgements import Judgements
 from .models import Models
-from .packing import pack, pack_mask, unpack, unpack_all, unpack_mask
-from .results import Results
+from .packing import pack, pack_mask, unpack, unpack_all, unpack_mask, unsqueeze
+from .results import CURVES, Results, options_key
+from .robust import SURVIVAL, Explained, RobustRecord, RobustSets, robust_options
 
-__all__ = ["Record", "Stamp", "Store", "pack", "pack_mask", "unpack", "unpack_all", "unpack_mask"]
+__all__ = [
+    "CURVES", "SURVIVAL", "Explained", "Record", "RobustRecord", "Stamp", "Store", "options_key", "pack", "pack_mask",
+    "robust_options", "unpack", "unpack_all", "unpack_mask", "unsqueeze",
+]  # fmt: skip
 
 
-class Store(Facts, Models, Clips, Judgements, Explanations, Failures, Results):
+class Store(Facts, Models, Clips, Judgements, RobustSets, Explanations, Failures, Results):
     """One study's file.
 
     Parameters

@@ -197,8 +197,10 @@ class Connection:
                 raise StoreError(
                     f"{self.path}: schema {version} of an older version; bring it up to date with study run"
                 )
+            self._db.execute("PRAGMA foreign_keys = OFF")  # a table that is made anew takes none with it
             for old in range(version, SCHEMA_VERSION):
                 self._db.executescript(f"BEGIN; {MIGRATIONS[old]} PRAGMA user_version = {old + 1}; COMMIT;")
+            self._db.execute("PRAGMA foreign_keys = ON")
         if self._write:
             self._keep_safe()
 

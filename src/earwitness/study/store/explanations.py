@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,11 +55,16 @@ class Record:
         """The rows of an explanation."""
         size, responsibility = explanation.spectrum.size, explanation.responsibility
         packed = None if responsibility is None else squeeze(responsibility)
-        subsets = tuple((kind, draw, *_part_row(part, size)) for kind, draw, part in explanation.parts())
+        subsets = part_rows(explanation.parts(), size)
         return cls(
             size, explanation.queries, explanation.seconds, explanation.why, packed,
             pack(explanation.log_probabilities), subsets,
         )  # fmt: skip
+
+
+def part_rows(parts: Iterable[tuple[str, int, Part]], size: int) -> tuple[tuple[Any, ...], ...]:
+    """Sets as rows: kind, draw, and the columns of ``subsets`` from ``mask`` to ``why``."""
+    return tuple((kind, draw, *_part_row(part, size)) for kind, draw, part in parts)
 
 
 def _part_row(part: Part, size: int) -> tuple[Any, ...]:
@@ -87,11 +92,7 @@ class Explanations(Connection):
                 (clip, model, settings, record.size, record.queries, record.seconds, record.why,
                  record.responsibility),
             )  # fmt: skip
-            self._db.executemany(
-                "INSERT INTO subsets (explanation, kind, draw, mask, size, energy, certificate, groups, queries,"
-                " log_probabilities, why) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [(cursor.lastrowid, *row) for row in record.subsets],
-            )
+            self._add_parts(int(cursor.lastrowid or 0), record.subsets)
             self._original(clip, model, settings, record.original)
 
     def add_original(self, clip: int, model: int, settings: str, original: Log) -> None:
@@ -99,16 +100,19 @@ class Explanations(Connection):
         with self.transaction():
             self._original(clip, model, settings, pack(original))
 
-    def add_nulls(self, explanation: int, nulls: Sequence[tuple[str, int, int, Mask, float]]) -> None:
-        """Store null signals of an explanation: (kind, draw, parent subset, mask, share of the clip's energy)."""
+    def add_nulls(
+        self, explanation: int, nulls: Sequence[tuple[str, int, int, Mask, float]], options: str = ""
+    ) -> None:
+        """Store null signals of an explanation: (kind, draw, parent subset, mask, share of the clip's energy); of
+        robust sets with the key of what these were sought with."""
         rows = [
-            (explanation, kind, draw, pack_mask(mask), int(mask.sum()), energy, parent)
+            (explanation, kind, draw, pack_mask(mask), int(mask.sum()), energy, parent, options)
             for kind, draw, parent, mask, energy in nulls
         ]
         with self.transaction():
             self._db.executemany(
-                "INSERT INTO subsets (explanation, kind, draw, mask, size, energy, parent, certificate, why)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, 'none', '')",
+                "INSERT INTO subsets (explanation, kind, draw, mask, size, energy, parent, options, certificate, why)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'none', '')",
                 rows,
             )
 
@@ -155,6 +159,13 @@ class Explanations(Connection):
                 raise ValueError(f"a mask of {int(mask.sum())} variables where the size is {size}")
         return mask
 
+    def _add_parts(self, explanation: int, rows: Iterable[tuple[Any, ...]], options: str = "") -> None:
+        self._db.executemany(
+            "INSERT INTO subsets (explanation, kind, draw, mask, size, energy, certificate, groups, queries,"
+            " log_probabilities, why, options) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(explanation, *row, options) for row in rows],
+        )
+
     def _original(self, clip: int, model: int, settings: str, answer: bytes) -> None:
         row = (clip, model, settings, answer)
         self._db.execute("INSERT OR IGNORE INTO originals VALUES (?, ?, ?, ?)", row)
@@ -180,14 +191,14 @@ class Explanations(Connection):
         -------
         polars.DataFrame
             ``subset`` (id), ``explanation``, ``clip``, ``model`` (ids), ``kind``, ``draw``, ``size`` (null: there is
-            none), ``energy``, ``certificate``, ``groups``, ``queries``, ``parent``, ``why``, ``variables``; with
-            ``masks``, ``mask`` (packed).
+            none), ``energy``, ``certificate``, ``groups``, ``queries``, ``parent``, ``why``, ``options`` (the
+            key of what a robust set was sought with), ``variables``; with ``masks``, ``mask`` (packed).
         """
         packed = ", s.mask" if masks else ""
         return self.frame(
             "SELECT s.id AS subset, s.explanation, e.clip, e.model, s.kind, s.draw, s.size, s.energy, s.certificate,"
-            f" s.groups, s.queries, s.parent, s.why, e.size AS variables{packed} FROM explanations e"
-            f" JOIN subsets s ON s.explanation = e.id{_OF_STUDY} ORDER BY s.id",
+            f" s.groups, s.queries, s.parent, s.why, s.options, e.size AS variables{packed} FROM explanations e"
+            f" JOIN signals s ON s.explanation = e.id{_OF_STUDY} ORDER BY s.id",
             (settings,),
         )
 
@@ -197,7 +208,7 @@ class Explanations(Connection):
         return self.frame(
             "SELECT s.id AS subset, e.clip, e.model, s.kind, s.draw, s.size, s.energy, s.certificate, s.parent,"
             " o.log_probabilities AS original, coalesce(s.log_probabilities, t.log_probabilities) AS own"
-            " FROM subsets s JOIN explanations e ON e.id = s.explanation"
+            " FROM signals s JOIN explanations e ON e.id = s.explanation"
             " JOIN originals o ON o.settings = e.settings AND o.clip = e.clip AND o.model = e.model"
             f" LEFT JOIN transfers t ON t.subset = s.id AND t.model = e.model{_OF_STUDY}"
             " AND s.mask IS NOT NULL AND (?2 IS NULL OR s.kind = ?2)"
@@ -207,14 +218,26 @@ class Explanations(Connection):
 
     def responsibilities(self, settings: str, clip: int) -> dict[int, NDArray[np.float32]]:
         """The maps of a clip by model (id), float32 [size]; models without one are left out."""
-        query = "SELECT model, size, responsibility FROM explanations WHERE settings = ? AND clip = ?"
-        rows = self._read(query, (settings, clip))
+        size, packed = self.packed_maps(settings, clip)
         found = {}
-        for model, size, blob in rows:
-            if blob is not None:
-                with self.naming(clip=clip, model=model):
-                    found[model] = unsqueeze(blob, size)
+        for model, blob in packed.items():
+            with self.naming(clip=clip, model=model):
+                found[model] = unsqueeze(blob, size)
         return found
+
+    def mapped(self, settings: str) -> set[tuple[int, int]]:
+        """(clip, model) pairs that have a map."""
+        query = "SELECT clip, model FROM explanations WHERE settings = ? AND responsibility IS NOT NULL"
+        return set(self._read(query, (settings,)))
+
+    def packed_maps(self, settings: str, clip: int) -> tuple[int, dict[int, bytes]]:
+        """The maps of a clip by model (id), compressed, and the number of variables."""
+        query = (
+            "SELECT model, size, responsibility FROM explanations"
+            " WHERE settings = ? AND clip = ? AND responsibility IS NOT NULL"
+        )
+        rows = self._read(query, (settings, clip)).fetchall()
+        return (rows[0][1] if rows else 0), {model: packed for model, _, packed in rows}
 
     def clip_of(self, subset: int) -> int:
         """The clip (id) that a subset is of.

@@ -19,9 +19,9 @@ _COUNTS = {
     "models": "planned_models e WHERE e.settings = ?1",
     "originals": f"originals e {PLANNED} WHERE e.settings = ?1",
     "explanations": f"explanations e {PLANNED} WHERE e.settings = ?1",
-    "signals": f"explanations e {PLANNED} JOIN subsets s ON s.explanation = e.id"
+    "signals": f"explanations e {PLANNED} JOIN signals s ON s.explanation = e.id"
     " WHERE e.settings = ?1 AND s.size IS NOT NULL",
-    "judgements": f"explanations e {PLANNED} JOIN subsets s ON s.explanation = e.id"
+    "judgements": f"explanations e {PLANNED} JOIN signals s ON s.explanation = e.id"
     " JOIN transfers t ON t.subset = s.id JOIN planned_models j ON j.settings = e.settings AND j.model = t.model"
     " WHERE e.settings = ?1",
 }
@@ -30,7 +30,7 @@ _COUNTS = {
 #: the same where the store holds nothing else: no joins, so that a million rows are counted at once
 _COUNTS_OF_ALL = {
     "clips": "clips", "models": "models", "originals": "originals", "explanations": "explanations",
-    "signals": "subsets WHERE size IS NOT NULL", "judgements": "transfers",
+    "signals": "signals WHERE size IS NOT NULL", "judgements": "transfers",
 }  # fmt: skip
 
 
@@ -121,6 +121,7 @@ class Facts(Connection):
             "SELECT (SELECT count(*) FROM settings) = 1"
             " AND (SELECT count(*) FROM models) = (SELECT count(*) FROM planned_models)"
             " AND (SELECT count(*) FROM clips) = (SELECT count(*) FROM planned_clips)"
+            " AND (SELECT count(*) FROM subsets) = (SELECT count(*) FROM signals)"
         ).fetchone()
         tables = _COUNTS_OF_ALL if whole else _COUNTS
         return {

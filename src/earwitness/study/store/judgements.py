@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _SIGNALS = """
 SELECT e.clip, count(*) AS signals FROM explanations e
 JOIN planned_models p ON p.settings = e.settings AND p.model = e.model
-JOIN subsets s ON s.explanation = e.id WHERE e.settings = ?1 AND s.mask IS NOT NULL"""
+JOIN signals s ON s.explanation = e.id WHERE e.settings = ?1 AND s.mask IS NOT NULL"""
 
 
 class Judgements(Explanations):
@@ -36,7 +36,7 @@ class Judgements(Explanations):
             answered AS (
               SELECT e.clip, t.model, count(*) AS signals FROM explanations e
               JOIN planned_models p ON p.settings = e.settings AND p.model = e.model
-              JOIN subsets s ON s.explanation = e.id JOIN transfers t ON t.subset = s.id
+              JOIN signals s ON s.explanation = e.id JOIN transfers t ON t.subset = s.id
               WHERE e.settings = ?1 AND s.mask IS NOT NULL GROUP BY e.clip, t.model)
             SELECT m.model, c.clip FROM planned_models m JOIN planned_clips c ON c.settings = m.settings
             LEFT JOIN asked ON asked.clip = c.clip
@@ -54,7 +54,7 @@ class Judgements(Explanations):
         query = (
             "SELECT e.size, s.id, s.mask FROM explanations e"
             " JOIN planned_models p ON p.settings = e.settings AND p.model = e.model"
-            " JOIN subsets s ON e.id = s.explanation LEFT JOIN transfers t ON t.subset = s.id AND t.model = ?"
+            " JOIN signals s ON e.id = s.explanation LEFT JOIN transfers t ON t.subset = s.id AND t.model = ?"
             " WHERE e.clip = ? AND e.settings = ? AND s.mask IS NOT NULL AND t.subset IS NULL"
             " ORDER BY p.position, s.kind, s.draw"
         )
@@ -65,7 +65,7 @@ class Judgements(Explanations):
         """What the study's models say to its signals, or to those of one clip: ``subset``, ``model`` (ids),
         ``log_probabilities`` (packed)."""
         return self.frame(
-            "SELECT t.subset, t.model, t.log_probabilities FROM transfers t JOIN subsets s ON s.id = t.subset"
+            "SELECT t.subset, t.model, t.log_probabilities FROM transfers t JOIN signals s ON s.id = t.subset"
             " JOIN explanations e ON e.id = s.explanation"
             " JOIN planned_models p ON p.settings = e.settings AND p.model = t.model"
             " WHERE e.settings = ?1 AND (?2 IS NULL OR e.clip = ?2)",

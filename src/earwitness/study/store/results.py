@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+#: of curves of nested sets, as an analysis: a row a curve and judge, its values by level
+CURVES = "curves"
+
+
 class Results(Connection):
     """Rows of ``results`` and ``options``."""
 
@@ -41,21 +45,26 @@ class Results(Connection):
         array : float32, optional
             A signal that belongs to the unit.
         """
-        key, text = _options_key(options)
+        with self.transaction():
+            self._results(settings, analysis, options, unit, rows, array)
+
+    def _results(
+        self, settings: str, analysis: str, options: Mapping[str, Any], unit: str,
+        rows: Sequence[Mapping[str, Any]], array: NDArray[np.float32] | None = None,
+    ) -> None:  # fmt: skip
         signal = None if array is None else squeeze(array)
         content = json.dumps([dict(row) for row in rows])
-        with self.transaction():
-            self._db.execute(
-                "INSERT OR REPLACE INTO options SELECT ?, ?, ?, ?, coalesce(max(used), 0) + 1 FROM options",
-                (settings, analysis, key, text),
-            )
-            row = (settings, analysis, key, unit, content, signal)
-            self._db.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?)", row)
+        self._db.execute(
+            "INSERT OR REPLACE INTO options SELECT ?, ?, ?, ?, coalesce(max(used), 0) + 1 FROM options",
+            (settings, analysis, options_key(options), _options_text(options)),
+        )
+        row = (settings, analysis, options_key(options), unit, content, signal)
+        self._db.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def done_units(self, settings: str, analysis: str, options: Mapping[str, Any]) -> set[str]:
         """Units of an analysis whose results are stored."""
         query = "SELECT unit FROM results WHERE settings = ? AND analysis = ? AND options = ?"
-        return {unit for (unit,) in self._read(query, (settings, analysis, _options_key(options)[0]))}
+        return {unit for (unit,) in self._read(query, (settings, analysis, options_key(options)))}
 
     def analyses(self, settings: str) -> list[str]:
         """Names of the analyses that have results."""
@@ -77,7 +86,7 @@ class Results(Connection):
         if options is None:
             return pl.DataFrame()
         query = "SELECT unit, rows FROM results WHERE settings = ? AND analysis = ? AND options = ? ORDER BY unit"
-        found = self._read(query, (settings, analysis, _options_key(options)[0]))
+        found = self._read(query, (settings, analysis, options_key(options)))
         records: list[dict[str, Any]] = []
         for unit, rows in found:
             with self.naming(unit=f"{analysis} {unit}"):
@@ -97,13 +106,17 @@ class Results(Connection):
         """
         options = self.last_options(settings, analysis) if options is None else options
         query = "SELECT signal FROM results WHERE settings = ? AND analysis = ? AND options = ? AND unit = ?"
-        row = self._read(query, (settings, analysis, _options_key(options or {})[0], unit)).fetchone()
+        row = self._read(query, (settings, analysis, options_key(options or {}), unit)).fetchone()
         if row is None or row[0] is None:
             raise StoreError(f"{self.path}: no signal of {analysis} {unit!r}; run the analysis first")
         with self.naming(unit=f"{analysis} {unit}"):
             return unsqueeze(row[0])
 
 
-def _options_key(options: Mapping[str, Any]) -> tuple[str, str]:
-    text = json.dumps(dict(options), sort_keys=True)
-    return blake2b(text.encode(), digest_size=12).hexdigest(), text
+def options_key(options: Mapping[str, Any]) -> str:
+    """The key of options, by their content."""
+    return blake2b(_options_text(options).encode(), digest_size=12).hexdigest()
+
+
+def _options_text(options: Mapping[str, Any]) -> str:
+    return json.dumps(dict(options), sort_keys=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 SCHEMA = """
@@ -31,7 +31,12 @@ CREATE TABLE subsets (
   kind TEXT NOT NULL, draw INTEGER NOT NULL, mask BLOB, size INTEGER, energy REAL, certificate TEXT,
   groups INTEGER, queries INTEGER, log_probabilities BLOB, why TEXT NOT NULL,
   -- of a null signal: the set it is the chance baseline of
-  parent INTEGER REFERENCES subsets ON DELETE CASCADE, UNIQUE (explanation, kind, draw));
+  parent INTEGER REFERENCES subsets ON DELETE CASCADE,
+  -- of a robust set and its null signals: the key of what it was sought with; else empty
+  options TEXT NOT NULL DEFAULT '', UNIQUE (explanation, kind, draw, options));
+-- those the study asks for: robust sets that were sought with other options stay, and are no part of it
+CREATE VIEW signals AS SELECT * FROM subsets
+  WHERE options = '' OR options = (SELECT json_extract(value, '$') FROM meta WHERE key = 'robust');
 -- what each model says to each subset's signal
 CREATE TABLE transfers (
   subset INTEGER NOT NULL REFERENCES subsets ON DELETE CASCADE, model INTEGER NOT NULL,
@@ -91,5 +96,20 @@ INSERT INTO planned_models
   SELECT json_extract(s.value, '$'), m.key, m.value FROM meta s, meta i, json_each(i.value) m
   WHERE s.key = 'settings' AND i.key = 'models';
 INSERT INTO planned_clips SELECT DISTINCT settings, clip FROM originals;
+""",
+    # a column more in what makes a row unique: the table is made anew, rows keep their numbers
+    3: """
+CREATE TABLE subsets_4 (
+  id INTEGER PRIMARY KEY, explanation INTEGER NOT NULL REFERENCES explanations ON DELETE CASCADE,
+  kind TEXT NOT NULL, draw INTEGER NOT NULL, mask BLOB, size INTEGER, energy REAL, certificate TEXT,
+  groups INTEGER, queries INTEGER, log_probabilities BLOB, why TEXT NOT NULL,
+  parent INTEGER REFERENCES subsets ON DELETE CASCADE, options TEXT NOT NULL DEFAULT '',
+  UNIQUE (explanation, kind, draw, options));
+INSERT INTO subsets_4 SELECT id, explanation, kind, draw, mask, size, energy, certificate, groups, queries,
+  log_probabilities, why, parent, '' FROM subsets;
+DROP TABLE subsets;
+ALTER TABLE subsets_4 RENAME TO subsets;
+CREATE VIEW signals AS SELECT * FROM subsets
+  WHERE options = '' OR options = (SELECT json_extract(value, '$') FROM meta WHERE key = 'robust');
 """,
 }

@@ -24,7 +24,7 @@ WHOLE = {
 REAL = {"energy": 1.001, "seconds": float("inf")}
 TEXT = (
     "path", "sha256", "truth", "group", "split", "dataset", "fitted", "kind", "certificate", "why", "spec",
-    "fingerprint", "backend", "architecture", "unit",
+    "fingerprint", "backend", "architecture", "unit", "options",
 )  # fmt: skip
 PACKED = ("log_probabilities", "original", "own", "mask")
 KINDS: dict[str, type] = {**dict.fromkeys(WHOLE, int), **dict.fromkeys(REAL, float), **dict.fromkeys(TEXT, str)}

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from ...errors import ConfigError
+from ...search.settings import JUDGED
 from ..answers import Answers, short_names
 from ..options import Options
 from .chance import chance, silence
@@ -23,10 +24,11 @@ from .evidence import (
     shared_flat_earthers,
     transfer_curves,
 )
-from .grid import JUDGED, Table, without_nan
+from .grid import Table, without_nan
 from .models import agreement, matrix, models, sets
 from .pairs import asymmetry, complete_against_sufficient, correlations, flat_earthers, overlap
 from .rates import classes, curves, datasets, draws, partial_credit, transfer, transferable, vacuous
+from .survival import survival
 
 
 def make_tables(
@@ -73,6 +75,7 @@ TABLES: dict[str, Table] = {
     "chance": chance,
     "silence": silence,
     "vacuous": vacuous,
+    "survival": survival,
     "partial_credit": partial_credit,
     "flat_earthers": flat_earthers,
     "asymmetry": asymmetry,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import polars as pl
 
 from ...analyses.chance import DRAWN
+from ...search.settings import JUDGED
 from ..answers import Answers
 from ..options import Options
 from ..statistics.rates import chance_corrected, interval, ratio, resample
-from .grid import JUDGED, Grid, as_column, in_order, judged_by_others
+from .grid import Grid, as_column, in_order, judged_by_others
 
 
 def chance(answers: Answers, options: Options) -> pl.DataFrame:

@@ -26,12 +26,12 @@ from ..statistics.correlations import matrix_correlation
 from ..statistics.flat_earthers import find_flat_earthers
 from ..statistics.rates import interval, ratio, resample
 from .grid import (
-    JUDGED,
     Cube,
     Real,
     as_column,
     as_drawn,
     clusters_of,
+    kinds_in,
     make_frame,
     places_of,
     rate_table,
@@ -256,11 +256,10 @@ def shared_correlations(answers: Answers, options: Options) -> pl.DataFrame:
     the same of who convinces whom. As in the table ``correlations``, models are permuted."""
     if answers.nested.is_empty():
         return make_frame([], "kind")
-    there, rates = set(answers.judgements["kind"]), Shared.of(answers, options).rates
-    kinds = [kind for kind in dict.fromkeys((*JUDGED, "robust")) if kind in there]
+    rates = Shared.of(answers, options).rates
     rows: list[dict[str, Any]] = [
         {"kind": kind, **asdict(matrix_correlation(Cube.of(answers, kind, options).rates, rates, **as_drawn(options)))}
-        for kind in kinds
+        for kind in kinds_in(answers)
     ]
     return with_adjusted(make_frame(rows, "kind").rename({"n": "models"} if rows else {}), "p")
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ...search.settings import KINDS
+from ...search.settings import JUDGED
 from ..answers import Answers
 from ..definitions import signal_table
 from ..options import Options
@@ -21,9 +21,7 @@ Real = NDArray[np.float64]
 #: a table is made of the answers and of how to compute it
 Table = Callable[[Answers, Options], pl.DataFrame]
 
-#: the kinds whose transfer is tabulated; the inverse is what is left over, not a claim
-JUDGED = KINDS[:3]
-#: what is averaged over signals
+#: what is averaged over signals; the kinds tabulated are JUDGED, since the inverse is what is left over, not a claim
 SIGNAL_MEASURES = {name: pl.col(name).cast(pl.Float64) for name in ("alpha", "beta", "joint", "transferable")}
 
 

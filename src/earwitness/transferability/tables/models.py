@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from ...search.settings import JUDGED, ROBUST
 from ..answers import Answers
 from ..definitions import agreement_table, model_table
 from ..options import Options
 from ..statistics.rates import interval, wilson
-from .grid import JUDGED, Cube, Real, Table, as_column, in_order, mean_of, mean_of_others
+from .grid import Cube, Real, Table, as_column, in_order, kinds_in, make_frame, mean_of, mean_of_others
 
 
 def models(answers: Answers, options: Options) -> pl.DataFrame:
@@ -53,6 +54,8 @@ def matrix(kind: str) -> Table:
     """
 
     def table(answers: Answers, options: Options) -> pl.DataFrame:
+        if kind in ROBUST and kind not in kinds_in(answers):  # mostly not sought at all
+            return make_frame([], "model")
         described = model_table(answers, kind).select("model", "parameters", "accuracy", "backend")
         return as_matrix(described, Cube.of(answers, kind, options).rates)
 

@@ -7,10 +7,10 @@ import polars as pl
 from ..answers import Answers
 from ..options import Options
 from .grid import (
-    JUDGED,
     SIGNAL_MEASURES,
     in_order,
     judged_by_others,
+    kinds_in,
     measure_expressions,
     rate_table,
     rates_by_signal,
@@ -65,7 +65,9 @@ def classes(answers: Answers, options: Options) -> pl.DataFrame:
     found = rate_table(
         answers, rates_by_signal(answers, options.epsilon), ["kind", "source", "label"], SIGNAL_MEASURES, options
     )
-    grid = pl.DataFrame({"kind": list(JUDGED)}).join(answers.models.select(source="model"), how="cross")
+    grid = pl.DataFrame({"kind": kinds_in(answers)}, schema={"kind": pl.String}).join(
+        answers.models.select(source="model"), how="cross"
+    )
     grid = grid.join(pl.DataFrame({"label": list(answers.labels)}), how="cross")
     table = grid.join(found, on=["kind", "source", "label"], how="left", maintain_order="left")
     return table.with_columns(pl.col("signals", "clips").fill_null(0))
