@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 MODELS = ("ast", "hubert", "sew", "wav2vec2", "wavlm", "whisper")
 SETTINGS = SearchSettings(delta=0.9, budget=600)
-DRAWS = 8
+DRAWS = 4  # of random orders, and of profiles
 #: below 1; the default's, and parts of them
 LEVELS = {"all": (0.0, 1.0), "up to 10 %": (0.0, 0.1), "5 to 50 %": (0.05, 0.5), "from 10 %": (0.1, 1.0)}
 TABLES = (
@@ -92,7 +92,7 @@ def collect(arguments: argparse.Namespace) -> Iterator[tuple[str, Answers]]:
         return kept
 
     explained = keep("explanations", explain_all, classifiers, files)
-    settings = CurveSettings(draws=DRAWS)
+    settings = CurveSettings(draws=DRAWS, profiles=DRAWS)
     for questions in (SETTINGS.budget // 10, *arguments.maps):  # the first: what the explanations' maps had
         own = questions == SETTINGS.budget // 10
         mapped = explained if own else keep(f"maps-{questions}", draw_maps, explained, classifiers, questions)
@@ -129,20 +129,22 @@ def measure(answers: Answers, splits: int) -> Iterator[Row]:
     cube = Cube.of(answers, "sufficient", Options())
     yield {"what": "α of sufficient sets", **agreements(cube.sums, cube.counts, splits)}
     for height in ("probability", "accepted"):
-        for draws in (1, 2, 4, DRAWS):
-            yield row(answers, height, "random", draws, "all", splits)
+        for draws in (1, 2, DRAWS):
+            for beside in ("gain", "profile", "random"):
+                yield row(answers, height, beside, draws, "all", splits)
         for levels in list(LEVELS)[1:]:
-            yield row(answers, height, "random", DRAWS, levels, splits)
-        for beside in ("profile", "energy", "difference", "area"):
+            for beside in ("gain", "profile", "random"):
+                yield row(answers, height, beside, DRAWS, levels, splits)
+        for beside in ("energy", "difference", "area"):
             yield row(answers, height, beside, DRAWS, "all", splits)
 
 
 def row(answers: Answers, height: str, beside: str, draws: int, levels: str, splits: int) -> Row:
-    """Of shared evidence by one height of the curves, with so many random sets, at some of the levels.
+    """Of shared evidence by one height of the curves, with so many draws, at some of the levels.
 
-    ``beside`` is what areas are taken less: as defined those of ``random`` sets; or of the ``profile`` of each map, or
-    of the order by ``energy``. ``difference`` is the area of the source's map less the judge's own, ``area`` that of
-    the source's map by itself.
+    ``beside`` is what areas are taken less: as defined the ``profile`` of each map; or ``random`` sets, or the order by
+    ``energy``. ``gain`` is the numerator alone, ``difference`` the area of the source's map less the judge's own,
+    ``area`` that of the source's map by itself.
     """
     low, high = LEVELS[levels]
     inside = (pl.col("level") >= low) & (pl.col("level") <= high) & (pl.col("draw") < draws)
@@ -153,7 +155,7 @@ def row(answers: Answers, height: str, beside: str, draws: int, levels: str, spl
         "random": (areas.map - areas.random[:, None], own - areas.random[:, None]),
         "profile": (areas.map - areas.profile, own - own_profile),
         "energy": (areas.map - areas.energy[:, None], own - areas.energy[:, None]),
-        "difference": (areas.map - own, one), "area": (areas.map, one),
+        "gain": (areas.map - areas.profile, one), "difference": (areas.map - own, one), "area": (areas.map, one),
     }  # fmt: skip
     sums, counts = (np.where(areas.counted, part, 0.0) for part in ways[beside])
     return {"what": height, "beside": beside, "draws": draws, "levels": levels, **agreements(sums, counts, splits)}

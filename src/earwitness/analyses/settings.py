@@ -82,8 +82,8 @@ class CurveSettings(Settings):
     """
 
     levels: tuple[float, ...] = setting(ENERGY_LEVELS, "shares of a clip's energy, rising, e.g. 0.05,0.2,0.5,1")
-    draws: int = setting(4, "random orders a clip", ge=1, le=MOST_SETS)
-    profiles: int = setting(1, "orders of the same profile a clip and map", ge=0, le=MOST_SETS)
+    draws: int = setting(2, "random orders a clip", ge=1, le=MOST_SETS)
+    profiles: int = setting(2, "orders of the same profile a clip and map", ge=1, le=MOST_SETS)
     seed: int = setting(0, "of everything drawn at random", ge=0, le=MOST_SEED)
 
     def __post_init__(self) -> None:

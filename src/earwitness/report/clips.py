@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..search.settings import FOUND, ROBUST
 from ..signal.masks import Mask, to_runs
 from ..signal.spectrum import Spectrum
 from ..study.store import Store
@@ -16,7 +17,7 @@ from .data import Log, StudyData, read_answers
 from .sounds import UNAVAILABLE, Folder, Inline, Sound, level_sounds, make_sound, read_again
 
 #: the kinds of set that are drawn and can be heard
-HEARD = ("sufficient", "complete", "one_complete", "inverse")
+HEARD = (*FOUND, *ROBUST, "inverse")
 #: the most intervals of kept frequencies that the table of a set lists
 LISTED = 200
 

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from ..analyses.chance import NULLS
 from ..errors import StoreError
 from ..models import fold
-from ..search.settings import KINDS, SearchSettings
+from ..search.settings import FOUND, JUDGED, ROBUST, SearchSettings
 from ..signal.domains import Domain
+from ..study.answers import read_survival, study_of
 from ..study.store import Store
 from ..transferability.answers import short_names
 from ..transferability.definitions import check_epsilon, check_labels, entropy_bits
@@ -29,7 +30,7 @@ Log = NDArray[np.float32]
 #: the clips themselves as a kind of signal: what transfer is to be read against
 ORIGINAL = "original"
 #: the kinds of signal, in the order in which they are shown
-ORDER = (*KINDS, *NULLS, ORIGINAL)
+ORDER = (*ROBUST, *FOUND, "inverse", *NULLS, ORIGINAL)
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ class Signals:
     size : int64 [S]
         Kept variables; -1 where there is no set.
     energy : float64 [S]
+    held : int64 [S]
+        Of the views drawn afresh, those in which the set holds; -1 where that was not measured.
     label : int64 [S]
         What the source says to the clip.
     certificate, why : tuple of str, S long
@@ -96,6 +99,7 @@ class Signals:
     queries: Whole
     size: Whole
     energy: Real
+    held: Whole
     label: Whole
     certificate: tuple[str, ...]
     why: tuple[str, ...]
@@ -150,6 +154,10 @@ class StudyData:
     signals : dict
         By kind, in the order of :data:`ORDER`.
     failures : tuple of Failure
+    views : tuple of str
+        Kinds of view, as the study file has them; empty where no survival was measured.
+    drawn : int
+        Views that survival is counted in.
     """
 
     name: str
@@ -161,6 +169,8 @@ class StudyData:
     clips: pl.DataFrame
     signals: dict[str, Signals]
     failures: tuple[Failure, ...]
+    views: tuple[str, ...] = ()
+    drawn: int = 0
 
     @property
     def unit(self) -> str:
@@ -193,13 +203,18 @@ def load_study(store: Store, epsilon: float) -> StudyData:
     failures = store.list_failures(key)
     data = StudyData(
         str(store.meta().get("name") or "Study"), key, settings, epsilon, labels, (), clips, {},
-        tuple(Failure(**failure) for failure in failures),
+        tuple(Failure(**failure) for failure in failures), *_views(store),
     )  # fmt: skip
     said = read_originals(store, data, models["id"].to_list())
     data = replace(data, models=_model_rows(models, said, clips, labels))
     signals = _read_signals(store, data, said)
     signals[ORIGINAL] = _originals_as_signals(store, data, said)
     return replace(data, signals={kind: signals[kind] for kind in sorted(signals, key=_rank)})
+
+
+def _views(store: Store) -> tuple[tuple[str, ...], int]:
+    study = study_of(store)
+    return (study.robust.views, study.robust.verified) if study and study.robust else ((), 0)
 
 
 def read_originals(store: Store, data: StudyData, models: Sequence[int]) -> Log:
@@ -230,9 +245,21 @@ def _read_signals(store: Store, data: StudyData, said: Log) -> dict[str, Signals
     rows = rows.join(parents, on="parent", how="left", maintain_order="left")
     alone = pl.col("of").is_null() | (pl.col("of") == "sufficient") | (pl.col("kind") == "silence")
     rows = rows.with_columns(name=pl.when(alone).then("kind").otherwise(pl.format("{}_of_{}", "kind", "of")))
+    rows = _with_survival(store, data, rows)
     answers = store.list_answers(data.key)
     names = rows["name"].unique(maintain_order=True).to_list()
     return {name: _read_kind(store, data, said, name, rows.filter(pl.col("name") == name), answers) for name in names}
+
+
+def _with_survival(store: Store, data: StudyData, rows: pl.DataFrame) -> pl.DataFrame:
+    """Signals with ``held``: in how many views; null where that was not measured."""
+    models = store.list_models(data.key)
+    marks = {mark: mark for mark in models["fingerprint"]}
+    clips = store.list_clips(data.key).with_row_index("place")
+    survival = read_survival(store, data.key, study_of(store), marks, clips)
+    survival = survival.join(models.select("model", source="fingerprint"), on="source")
+    held = survival.select("clip", "model", "kind", "draw", "held")
+    return rows.join(held, on=["clip", "model", "kind", "draw"], how="left", maintain_order="left")
 
 
 def _read_kind(
@@ -256,7 +283,7 @@ def _read_kind(
         probability[row, column] = np.exp(logs[np.arange(len(logs)), label[row]].astype(np.float64))
         entropy[row, column] = entropy_bits(logs) / np.log2(len(data.labels))
     size = rows["size"].fill_null(-1).to_numpy().astype(np.int64)
-    searched, unit = kind in ("sufficient", "complete", "one_complete"), data.unit
+    searched, unit = kind in JUDGED, data.unit
     words = tuple(
         certificate_words(row["certificate"], row["groups"], row["size"], unit, row["why"])
         if searched and row["size"] is not None else ""
@@ -264,7 +291,8 @@ def _read_kind(
     )  # fmt: skip
     return Signals(
         kind, _whole(rows["id"]), clip, source, _whole(rows["draw"]), _whole(rows["queries"]), size,
-        rows["energy"].cast(pl.Float64).fill_null(0.0).to_numpy(), label, words, tuple(rows["why"].to_list()),
+        rows["energy"].cast(pl.Float64).fill_null(0.0).to_numpy(),
+        rows["held"].cast(pl.Int64).fill_null(-1).to_numpy(), label, words, tuple(rows["why"].to_list()),
         answer, probability, entropy,
     )  # fmt: skip
 
@@ -294,7 +322,7 @@ def _originals_as_signals(store: Store, data: StudyData, said: Log) -> Signals:
     kept = label >= 0
     return Signals(
         ORIGINAL, np.full(kept.sum(), -1), clip[kept], source[kept], np.zeros(kept.sum(), np.int64),
-        queries.reshape(-1)[kept], size.reshape(-1)[kept], np.ones(kept.sum()), label[kept],
+        queries.reshape(-1)[kept], size.reshape(-1)[kept], np.ones(kept.sum()), np.full(kept.sum(), -1), label[kept],
         ("",) * int(kept.sum()), tuple(why.reshape(-1)[kept]), top[clip[kept]], probability[kept], spread[clip[kept]],
     )  # fmt: skip
 

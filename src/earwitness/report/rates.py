@@ -83,6 +83,29 @@ def mean_with_interval(sums: Real, counts: Real) -> tuple[float, float | None, f
     return float(value), float(low) if known else None, float(high) if known else None
 
 
+def difference_with_interval(
+    one: tuple[Real, Real], other: tuple[Real, Real]
+) -> tuple[float, float | None, float | None]:
+    """As :func:`mean_with_interval` of the difference of two rates, on the same resampled clips.
+
+    Parameters
+    ----------
+    one, other : (float64 [clips, M, M], float64 [clips, M, M])
+        Sums and counts.
+    """
+    others = ~np.eye(one[0].shape[1], dtype=bool)
+    hits, of = (
+        np.stack([first[:, others], second[:, others]], axis=1) for first, second in zip(one, other, strict=True)
+    )
+    of = np.where((of.sum(axis=0) > 0).all(axis=0), of, 0.0)  # pairs that have both
+    hits = np.where(of > 0, hits, 0.0)
+    share = ratio(hits.sum(axis=0), of.sum(axis=0))
+    drawn = resample(hits, of)
+    low, high = interval(_nanmean(drawn[:, 0] - drawn[:, 1]), int((of.sum(axis=(1, 2)) > 0).sum()))
+    known = bool(np.isfinite(low) and np.isfinite(high))
+    return float(_nanmean(share[0] - share[1])), float(low) if known else None, float(high) if known else None
+
+
 def _nanmean(values: Real) -> Real:
     """Mean over the last axis of what is known, NaN where nothing is."""
     known = np.isfinite(values)

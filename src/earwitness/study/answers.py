@@ -68,7 +68,7 @@ def load_answers(store: Store, settings: str | None = None) -> Answers:
     found = assemble(labels, models.select(MODEL_COLUMNS.keys()), judged, originals, overlaps)
     names, study = dict(models.select("fingerprint", "model").iter_rows()), study_of(store)
     nested = _read_nested(store, key, study, names, clips)
-    return replace(found, nested=nested, survival=_read_survival(store, key, study, names, clips))
+    return replace(found, nested=nested, survival=read_survival(store, key, study, names, clips))
 
 
 def _read_models(store: Store, key: str) -> pl.DataFrame:
@@ -139,7 +139,7 @@ def _read_nested(
         return _cast(rows.select(NESTED_COLUMNS.keys()), NESTED_COLUMNS)
 
 
-def _read_survival(
+def read_survival(
     store: Store, key: str, study: Study | None, names: Mapping[str, str], clips: pl.DataFrame
 ) -> pl.DataFrame:
     """In how many views the sets hold, with what the study asks for."""

@@ -4,10 +4,12 @@ A curve says how a judge's own answer to a clip returns as more of the clip is k
 (:mod:`earwitness.analyses.nested`). Its *area* is the mean, over the levels below the whole clip, of what the judge
 gives its label (:data:`MEASURE`). *Shared evidence* of a source and a judge is
 
-    (area of the source's map − area of random sets) / (area of the judge's own map − area of random sets),
+    (area of the source's map − area of its profile) / (area of the judge's own map − area of its profile),
 
-all on the judge, each difference a mean over clips: 1 where the other's evidence is as good to the judge as its own, 0
-where it is no better than random. Evidence is for a label, so only clips count that both give the same one.
+all on the judge, each difference (*gain*) a mean over clips: 1 where the other's evidence is as good to the judge as
+its own, 0 where it is no better than other variables, as many and as loud. Evidence is for a label, so only clips
+count that both give the same one. Random sets of the same energy are no such baseline: they are hundreds of weak
+variables from all over the spectrum, which some models take for the whole clip.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ MEASURE = "probability"
 #: reasons why shared evidence is not defined
 NO_MAP = "one of them has no map of these clips"
 FEW_CLIPS = "they agree on clips of fewer than 2 clusters"
-NOT_BEYOND_RANDOM = "the judge's own map does not beat random sets"
+NOT_BEYOND_PROFILE = "the judge's own map does not beat sets of its profile"
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,13 +107,14 @@ class Areas:
     @property
     def counted(self) -> NDArray[np.bool_]:
         """Which clips count for a pair: those it agrees on, with all curves that shared evidence takes; [c, n, n]."""
-        judged = np.isfinite(self.own) & np.isfinite(self.random)
-        return self.agreed & np.isfinite(self.map) & judged[:, None, :]
+        there = np.isfinite(self.map) & np.isfinite(self.profile)
+        return self.agreed & there & np.diagonal(there, axis1=1, axis2=2)[:, None]
 
-    def beyond_random(self) -> tuple[Real, Real]:
-        """By how much the source's map and the judge's own beat random sets, 0 where a clip does not count."""
-        gains = self.map - self.random[:, None], (self.own - self.random)[:, None]
-        return tuple(np.where(self.counted, gain, 0.0) for gain in gains)  # type: ignore[return-value]
+    def gains(self) -> tuple[Real, Real]:
+        """By how much the source's map and the judge's own beat their profiles, 0 where a clip does not count."""
+        gain = self.map - self.profile
+        own = np.diagonal(gain, axis1=1, axis2=2)[:, None]
+        return tuple(np.where(self.counted, part, 0.0) for part in (gain, own))  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +124,8 @@ class Shared:
     Attributes
     ----------
     areas : Areas
-    gained, own : float64 [C, n, n]
-        By how much the source's map and the judge's own beat random sets.
+    gained, own, counts : float64 [C, n, n]
+        By how much the source's map and the judge's own beat their profiles, and clips; sums over those that count.
     why : str [n, n]
         Why a pair has none; empty where it has.
     """
@@ -130,6 +133,7 @@ class Shared:
     areas: Areas
     gained: Real
     own: Real
+    counts: Real
     why: NDArray[Any]
 
     @classmethod
@@ -138,26 +142,38 @@ class Shared:
         areas = Areas.of(answers)
         size, cluster = clusters_of(areas.clips, options)
         counted = areas.counted
-        sums = (_by_cluster(part, cluster, size) for part in (*areas.beyond_random(), counted.astype(np.float64)))
+        sums = (_by_cluster(part, cluster, size) for part in (*areas.gains(), counted.astype(np.float64)))
         gained, own, counts = sums
         clusters, replicates = (counts > 0).sum(axis=0), resample(own, counts, draws=options.draws, seed=options.seed)
         low, _ = interval(replicates, clusters, options.level)
         there = np.isfinite(areas.map).any(axis=0)
-        why = np.where(low > 0, "", NOT_BEYOND_RANDOM)
+        why = np.where(low > 0, "", NOT_BEYOND_PROFILE)
         why = np.where(clusters < 2, FEW_CLIPS, why)
         why = np.where(there & np.diagonal(there)[None], why, NO_MAP)
-        defined = why == ""
-        return cls(areas, np.where(defined, gained, 0.0), np.where(defined, own, 0.0), why)
+        return cls(areas, gained, own, counts, why)
+
+    @property
+    def defined(self) -> Real:
+        """The denominators of shared evidence, 0 where it is not defined."""
+        return np.where(self.why == "", self.own, 0.0)
 
     @property
     def rates(self) -> Real:
         """Float64 [n, n], the diagonal included; NaN where it is not defined."""
-        return ratio(self.gained.sum(axis=0), self.own.sum(axis=0))
+        return ratio(self.gained.sum(axis=0), self.defined.sum(axis=0))
 
-    def bounds(self, options: Options) -> tuple[Real, Real]:
-        """The interval of each."""
-        replicates = resample(self.gained, self.own, draws=options.draws, seed=options.seed)
-        return interval(replicates, (self.own != 0).sum(axis=0), options.level)
+    def bounds(self, by: Real, options: Options) -> tuple[Real, Real]:
+        """The intervals of what is gained by each of ``by``, float64 [C, n, n]."""
+        replicates = resample(self.gained, by, draws=options.draws, seed=options.seed)
+        return interval(replicates, (by != 0).sum(axis=0), options.level)
+
+    @property
+    def common(self) -> Real:
+        """Denominators of one scale for all pairs: clips times the mean gain of all judges' own maps, float64
+        [C, n, n]. So who gains nothing from its own map does not make of noise a large share."""
+        each = ratio(self.own.sum(axis=0), self.counts.sum(axis=0))
+        mean = float(np.nanmean(each)) if np.isfinite(each).any() else 0.0
+        return self.counts * max(mean, 0.0)
 
 
 def transfer_curves(answers: Answers, options: Options) -> pl.DataFrame:
@@ -187,27 +203,34 @@ def transfer_curves(answers: Answers, options: Options) -> pl.DataFrame:
 def shared_evidence(answers: Answers, options: Options) -> pl.DataFrame:
     """Shared evidence of each ordered pair of models, with its interval, and the areas that it is made of.
 
-    ``clips`` are those to which both give the same label, ``agreement`` their share. ``own``, ``other``, ``random``,
-    ``energy`` and ``profile`` are mean areas on the judge: of its own map, the source's, random sets, the order by
-    energy, and sets of the source's profile. Where ``shared`` is null ``why`` says why.
+    ``clips`` are those to which both give the same label, ``agreement`` their share. ``own``, ``own_profile``,
+    ``other``, ``profile``, ``random`` and ``energy`` are mean areas on the judge: of its own map and of its profile, of
+    the source's and of its profile, of random sets, and of the order by energy. ``gain`` is other − profile; where
+    ``shared`` is null ``why`` says why.
     """
     if answers.nested.is_empty():
         return make_frame([], "source", "judge")
     shared = Shared.of(answers, options)
     areas = shared.areas
-    rates, (low, high) = shared.rates, shared.bounds(options)
+    rates, (low, high) = shared.rates, shared.bounds(shared.defined, options)
+    gain, gain_bounds = (
+        ratio(shared.gained.sum(axis=0), shared.counts.sum(axis=0)),
+        shared.bounds(shared.counts, options),
+    )
+    own_profile = np.diagonal(areas.profile, axis1=1, axis2=2)
     counted, clips = areas.counted, areas.counted.sum(axis=0).astype(np.float64)
     means = {
         name: ratio(np.where(counted & np.isfinite(values), values, 0.0).sum(axis=0), clips)
         for name, values in (
-            ("own", areas.own[:, None]), ("other", areas.map), ("random", areas.random[:, None]),
-            ("energy", areas.energy[:, None]), ("profile", areas.profile),
+            ("own", areas.own[:, None]), ("own_profile", own_profile[:, None]), ("other", areas.map),
+            ("profile", areas.profile), ("random", areas.random[:, None]), ("energy", areas.energy[:, None]),
         )
     }  # fmt: skip
     rows = [
         {
             "source": source, "judge": judge, "clips": int(clips[i, j]), "agreement": areas.agreed[:, i, j].mean(),
             **{name: values[i, j] for name, values in means.items()},
+            "gain": gain[i, j], "gain_low": gain_bounds[0][i, j], "gain_high": gain_bounds[1][i, j],
             "shared": rates[i, j], "shared_low": low[i, j], "shared_high": high[i, j], "why": str(shared.why[i, j]),
         }
         for i, source in enumerate(areas.names) for j, judge in enumerate(areas.names) if i != j
@@ -218,17 +241,17 @@ def shared_evidence(answers: Answers, options: Options) -> pl.DataFrame:
 def shared_by_clip(answers: Answers) -> pl.DataFrame:
     """The areas of each clip and ordered pair that count, and the clip's own shared evidence.
 
-    ``shared`` is null where the judge's own map does no better than random sets on the clip; a single clip's is rough.
+    ``shared`` is null where the judge's own map does as well as its profile on the clip; a single clip's is rough.
     """
     areas = Areas.of(answers)
     clip, source, judge = np.nonzero(areas.counted)
-    other, own, random = areas.map[clip, source, judge], areas.own[clip, judge], areas.random[clip, judge]
+    gain, own_gain = (part[clip, source, judge] for part in areas.gains())
     names = np.array(areas.names, dtype=object)
     return pl.DataFrame({
         "clip": areas.clips["clip"].to_numpy()[clip], "source": names[source].tolist(),
-        "judge": names[judge].tolist(), "own": own, "other": other, "random": random,
-        "energy": as_column(areas.energy[clip, judge]), "profile": as_column(areas.profile[clip, source, judge]),
-        "shared": as_column(ratio(other - random, own - random)),
+        "judge": names[judge].tolist(), "own": areas.own[clip, judge], "other": areas.map[clip, source, judge],
+        "profile": areas.profile[clip, source, judge], "random": as_column(areas.random[clip, judge]),
+        "energy": as_column(areas.energy[clip, judge]), "gain": gain, "shared": as_column(ratio(gain, own_gain)),
     }).filter(pl.col("source") != pl.col("judge"))  # fmt: skip
 
 
@@ -240,23 +263,24 @@ def matrix_shared_evidence(answers: Answers, options: Options) -> pl.DataFrame:
 
 
 def shared_flat_earthers(answers: Answers, options: Options) -> pl.DataFrame:
-    """Who shares no evidence with the others, though they share theirs: as the table ``flat_earthers``, of shared
-    evidence in the place of α."""
+    """Who shares no evidence with the others, though they share theirs: as the table ``flat_earthers``, of gains in the
+    place of α, as shares of the mean gain of all models' own maps on themselves."""
     if answers.nested.is_empty():
         return make_frame([], "model")
     shared = Shared.of(answers, options)
-    found = find_flat_earthers(shared.gained, shared.own, margin=options.margin, **as_drawn(options))
+    found = find_flat_earthers(shared.gained, shared.common, margin=options.margin, **as_drawn(options))
     return pl.DataFrame(
         {"model": shared.areas.names, **{name: as_column(values) for name, values in vars(found).items()}}
     )
 
 
 def shared_correlations(answers: Answers, options: Options) -> pl.DataFrame:
-    """Rank correlation of α with shared evidence over ordered pairs of models, by kind of set: whether the two say
+    """Rank correlation of α with the gain over ordered pairs of models, by kind of set: whether the two say
     the same of who convinces whom. As in the table ``correlations``, models are permuted."""
     if answers.nested.is_empty():
         return make_frame([], "kind")
-    rates = Shared.of(answers, options).rates
+    shared = Shared.of(answers, options)
+    rates = ratio(shared.gained.sum(axis=0), shared.counts.sum(axis=0))
     rows: list[dict[str, Any]] = [
         {"kind": kind, **asdict(matrix_correlation(Cube.of(answers, kind, options).rates, rates, **as_drawn(options)))}
         for kind in kinds_in(answers)
