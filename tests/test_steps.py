@@ -77,6 +77,10 @@ def test_robust_sets_are_those_of_python_and_are_judged(made: Path) -> None:
             "high": True, "other": False,
         }  # fmt: skip
         rows = answers.survival.filter((pl.col("source").str.ends_with(":high")) & (pl.col("clip") == own["clip"][0]))
+        for_all = answers.judgements.filter(pl.col("clip") == own["clip"][0], pl.col("source").str.ends_with(":high"))
+        assert set(rows.select("kind", "draw").iter_rows()) == set(
+            for_all.filter(pl.col("kind") != "inverse").select("kind", "draw").iter_rows()
+        )
         held = {(kind, draw): (held, views) for kind, draw, held, views in rows.select(
             "kind", "draw", "held", "views").iter_rows()}  # fmt: skip
         assert held == {name: (survival.held, survival.views) for name, survival in found.survival.items()}

@@ -96,7 +96,7 @@ def write_report(
         chunks.put(f"section-{section.id}", section_json(section, keeper))
     for kind, signals in data.signals.items():
         chunks.put(f"kind-{kind}", _kind_json(signals))
-    study = _study_json(data, rows, listener)
+    study = _study_json(data, store, rows, listener)
     study["sections"] = [[section.id, section.title] for section in sections]
     study["command"] = _command(store, out, asked, full, single_file)
     chunks.put("study", study)
@@ -171,6 +171,7 @@ def _kind_json(signals: Signals) -> dict[str, Any]:
         "queries": encode(signals.queries, "u4"),
         "size": encode(signals.size, "i4"),
         "energy": encode(signals.energy, "f4"),
+        "held": encode(np.where(signals.held >= 0, signals.held, 65535), "u2"),
         "label": encode(signals.label, "u2"),
         "certificate": fold_texts(signals.certificate),
         "why": fold_texts(signals.why),
@@ -180,7 +181,7 @@ def _kind_json(signals: Signals) -> dict[str, Any]:
     }
 
 
-def _study_json(data: StudyData, rows: list[int], listener: Listener) -> dict[str, Any]:
+def _study_json(data: StudyData, store: Store, rows: list[int], listener: Listener) -> dict[str, Any]:
     from .. import __version__
 
     clips = data.clips
@@ -188,9 +189,10 @@ def _study_json(data: StudyData, rows: list[int], listener: Listener) -> dict[st
     settings = asdict(data.settings)
     return {
         "name": data.name, "version": __version__, "settings": settings, "unit": data.unit, "epsilon": data.epsilon,
-        "labels": list(data.labels), "models": [asdict(model) for model in data.models],
+        "views": list(data.views), "drawn": data.drawn, "labels": list(data.labels),
+        "models": [asdict(model) for model in data.models],
         "kinds": [kind for kind, signals in data.signals.items() if len(signals.clip)],
-        "headline": [asdict(number) for number in headline(data)],
+        "headline": [asdict(number) for number in headline(data, store)],
         "failures": [asdict(failure) for failure in data.failures],
         "listening": listener.lanes(),
         "full": rows,

@@ -15,6 +15,7 @@ from .blocks import Block, Curves, Estimates, Section, Signal, Sounds, Table, se
 from .certainty import certainty
 from .chance import chance
 from .composition import composition
+from .evidence import evidence
 from .fidelity import fidelity
 from .flat_earthers import flat_earthers
 from .manipulation import manipulation
@@ -24,7 +25,9 @@ from .tables import tables
 #: a section from what the store holds and what was read of it
 Make = Callable[[Store, StudyData], Section | None]
 
-SECTIONS: tuple[Make, ...] = (chance, certainty, flat_earthers, composition, spectral, fidelity, manipulation, tables)
+SECTIONS: tuple[Make, ...] = (
+    evidence, chance, certainty, flat_earthers, composition, spectral, fidelity, manipulation, tables,
+)  # fmt: skip
 
 
 def make_sections(store: Store, data: StudyData) -> list[Section]:

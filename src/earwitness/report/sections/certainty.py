@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...search.settings import JUDGED
 from ...study.store import Store
 from ..data import StudyData
 from ..rates import mean_of_pairs, rates
@@ -16,7 +17,7 @@ MEASURES = {"alpha": "accepted (α)", "beta": "certain (β)", "joint": "both"}
 
 def certainty(store: Store, data: StudyData) -> Section | None:
     """α, β and the joint share over ε, by kind of set."""
-    kinds = [kind for kind in ("sufficient", "complete", "one_complete") if kind in data.signals]
+    kinds = [kind for kind in JUDGED if kind in data.signals]
     if data.alone or not kinds:
         return None
     intro = "Definition 4 asks not only for the label but for certainty: an entropy below ε · log₂ n. As ε grows, more"

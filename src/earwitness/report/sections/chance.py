@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analyses.chance import NULLS
+from ...search.settings import JUDGED
 from ...study.store import Store
 from ...transferability.statistics.rates import chance_corrected
 from ..data import StudyData
@@ -13,10 +14,11 @@ from ..rates import clip_sums, mean_of_pairs, mean_with_interval, rates
 from .blocks import Estimates, Section, Table
 
 #: kinds of signal that chance is told apart from, and what it is
-KINDS = ("sufficient", "complete", "one_complete")
+KINDS = JUDGED
 NAMES = {
-    "one_complete": "one-complete", "null_size": "random, same size", "null_energy": "random, same energy",
-    "null_profile": "random, same size and energy", "original": "the recordings themselves",
+    "one_complete": "one-complete", "robust_complete": "robust complete", "null_size": "random, same size",
+    "null_energy": "random, same energy", "null_profile": "random, same size and energy",
+    "original": "the recordings themselves",
 }  # fmt: skip
 
 

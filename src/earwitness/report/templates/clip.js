@@ -26,7 +26,7 @@ const clipView = async ({ argument, query }) => {
   // the signals of one model, in order: the recording, its sets
   const signalsOf = (source) => {
     const found = [{ name: "original", kind: "original", title: "original", signals: own, at: said.get(source) }];
-    for (const kind of ["sufficient", "complete", "one_complete", "inverse"]) {
+    for (const kind of SETS) {
       for (const at of here[kind]?.rows ?? []) {
         const { signals } = here[kind];
         if (signals.source[at] !== source) continue;
@@ -99,7 +99,7 @@ const clipView = async ({ argument, query }) => {
        h("pre", { tabindex: 0 }, h("code", null, `${study.command} --clip ${clips.id[row]}`))]);
 
   const verdicts = (listed, source) => {
-    const chance = Object.entries(here).filter(([kind]) => !kind.includes("_of_") && !["sufficient", "complete", "one_complete", "inverse"].includes(kind))
+    const chance = Object.entries(here).filter(([kind]) => !kind.includes("_of_") && !SETS.includes(kind))
       .map(([kind, { signals, rows }]) => [kind, signals, rows.filter((at) => signals.source[at] === source)]).filter(([, , rows]) => rows.length);
     const fact = (name, make) => h("tr", null, h("th", { scope: "row", class: "soft" }, name), listed.map((signal) => h("td", { "data-column": signal.name }, signal.kind === "original" || signal.signals.size[signal.at] < 0 ? "" : make(signal.signals, signal.at))), chance.map(() => h("td")));
     const verdict = (judge, j) => h("tr", null, h("th", { scope: "row" }, nameOf(judge)),
@@ -124,6 +124,7 @@ const clipView = async ({ argument, query }) => {
       models.map(verdict),
       fact(study.unit + "s kept", (signals, at) => `${whole(signals.size[at])} of ${whole(of)}`),
       fact("energy kept", (signals, at) => percent(signals.energy[at])),
+      study.drawn ? fact("survives", (signals, at) => (signals.held[at] === NONE ? "" : `${whole(signals.held[at])} of ${whole(study.drawn)} harmless changes`)) : null,
       fact("minimal up to", (signals, at) => signals.certificate(at)),
       fact("questions", (signals, at) => whole(signals.queries[at])),
       listed.some((signal) => remark(signal)) ? h("tr", null, h("th", { scope: "row", class: "soft" }, "remarks"), listed.map((signal) => h("td", { class: "text", "data-column": signal.name }, remark(signal))), chance.map(() => h("td"))) : null,

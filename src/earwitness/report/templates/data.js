@@ -47,7 +47,7 @@ const loadKind = (name) => {
   if (!kinds.has(name)) kinds.set(name, piece("kind-" + name).then((raw) => {
     pieces.delete("kind-" + name);
     const found = { kind: name, count: raw.count, certificate: unfold(raw.certificate), why: unfold(raw.why) };
-    const types = { subset: "u4", clip: "u4", source: "u2", draw: "u2", queries: "u4", size: "i4", energy: "f4", label: "u2", answer: "u2", probability: "u2", step: "u2" };
+    const types = { subset: "u4", clip: "u4", source: "u2", draw: "u2", queries: "u4", size: "i4", energy: "f4", held: "u2", label: "u2", answer: "u2", probability: "u2", step: "u2" };
     for (const [column, type] of Object.entries(types)) found[column] = decode(raw[column], type);
     return found;
   }));

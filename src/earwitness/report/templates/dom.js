@@ -24,6 +24,7 @@ const thin = "\u202f";
 const whole = (value) => Math.round(value).toLocaleString("en-GB").replaceAll(",", thin);
 const share = (value) => (value === null || Number.isNaN(value) ? "–" : value.toFixed(2));
 const signed = (value) => (value === null || Number.isNaN(value) ? "–" : (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2));
+const points = (value) => (value === null || Number.isNaN(value) ? "–" : (value < 0 ? "−" : "+") + percent(Math.abs(value)));
 const plural = (count, word) => whole(count) + " " + word + (count === 1 ? "" : "s");
 const percent = (value) => {
   if (value === null || Number.isNaN(value)) return "–";
@@ -44,14 +45,18 @@ const any = (value) => {
 };
 
 const KINDS = {
-  original: "the recordings", sufficient: "sufficient", complete: "complete", one_complete: "one-complete", inverse: "inverse",
+  original: "the recordings", robust: "robust", robust_complete: "robust complete", sufficient: "sufficient", complete: "complete", one_complete: "one-complete", inverse: "inverse",
   null_size: "random, same size", null_energy: "random, same energy", null_profile: "random, same size and energy", silence: "silence",
 };
 const kindName = (kind) => {
   const [base, of] = kind.split("_of_");
   return (KINDS[base] ?? base.replaceAll("_", " ")) + (of ? " as " + KINDS[of] : base.startsWith("null_") ? " as sufficient" : "");
 };
+// kinds of set, in the order in which they are shown
+const SETS = ["robust", "robust_complete", "sufficient", "complete", "one_complete", "inverse"];
 const kindText = {
+  robust: "The least found that keeps the model’s answer through harmless changes.",
+  robust_complete: "Robust, and without it the answer changes, through harmless changes too.",
   original: "The recordings themselves: how often two models agree.",
   sufficient: "The least that gets the model’s answer.",
   complete: "Sufficient, and without it the answer changes.",

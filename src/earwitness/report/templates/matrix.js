@@ -81,7 +81,7 @@ const transferView = async ({ query }) => {
     class: state.label < 0 ? "" : study.labels[state.label], eps: state.epsilon === study.epsilon ? "" : state.epsilon,
     empty: state.empty ? "" : "without", cell: state.cell, show: state.show === "all" ? "" : state.show,
   }));
-  const byConstruction = () => ["sufficient", "complete", "one_complete", "original"].includes(state.kind) && !state.minus && state.measure === "alpha";
+  const byConstruction = () => ["robust", "robust_complete", "sufficient", "complete", "one_complete", "original"].includes(state.kind) && !state.minus && state.measure === "alpha";
   const wanted = () => ({ label: state.label, empty: state.empty });
 
   const draw = async () => {

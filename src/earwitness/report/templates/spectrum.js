@@ -49,6 +49,7 @@ const PARTS = [
   { kind: "one_complete", name: "full confidence", text: "what the full confidence needs besides" },
   { kind: "complete", name: "necessary", text: "what makes it complete" },
   { kind: "sufficient", name: "sufficient", text: "what suffices" },
+  { kind: "robust", name: "robust", text: "what suffices through harmless changes" },
 ];
 const traceOf = (raw) => ({ level: decode(raw.level, "u1"), share: decode(raw.share, "u1") });
 
