@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from ..search.settings import FOUND, ROBUST
 from ..signal.masks import Mask, to_runs
 from ..signal.spectrum import Spectrum
 from ..study.store import Store
+from .changes import WORDS, changed_signals, nested_sets
 from .chunks import encode
 from .columns import ClipSpectrum, Columns, Real, Trace, lit_cells, spectrogram
 from .data import Log, StudyData, read_answers
@@ -22,7 +25,10 @@ HEARD = (*FOUND, *ROBUST, "inverse")
 LISTED = 200
 
 
-def clip_in_full(store: Store, data: StudyData, row: int, said: Log, keeper: Folder | Inline) -> dict[str, Any]:
+def clip_in_full(
+    store: Store, data: StudyData, row: int, said: Log, keeper: Folder | Inline, nested: pl.DataFrame,
+    heard: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     """What the page shows of a clip beyond its numbers; ``trouble`` says why there is less.
 
     Parameters
@@ -35,6 +41,10 @@ def clip_in_full(store: Store, data: StudyData, row: int, said: Log, keeper: Fol
         What the models say to the clip.
     keeper : Folder or Inline
         Where sounds go.
+    nested : polars.DataFrame
+        Rows of :func:`earwitness.report.changes.by_row`.
+    heard : bool
+        Whether nested sets have sounds.
     """
     info = data.clips.row(row, named=True)
     answers = read_answers(store, data, info["id"])
@@ -47,7 +57,17 @@ def clip_in_full(store: Store, data: StudyData, row: int, said: Log, keeper: Fol
     spectrum = Spectrum(clip, data.settings.variables)
     columns = ClipSpectrum(spectrum)
     masks = _masks(store, data, row)
-    sounds = _sounds(spectrum, masks, info["id"], keeper)
+    signals = {str(subset): (f"set-{subset}", mask) for subset, mask in masks.items()}
+    found = store.responsibilities(data.key, info["id"])
+    maps = {place: found[model.id] for place, model in enumerate(data.models) if model.id in found}
+    steps: dict[str, Mask] = {}
+    curves: dict[str, Any] = {}
+    if data.curves is not None:
+        curves, steps = nested_sets(data, nested.filter(pl.col("clip") == info["id"]), spectrum, maps, data.curves)
+    if heard:
+        signals |= {name: (f"clip-{info['id']}-{name}", mask) for name, mask in steps.items()}
+    changed = changed_signals(data, row, spectrum, masks) if data.drawn else iter(())
+    sounds = _sounds(spectrum, signals, changed, info["id"], keeper)
     image = spectrogram(clip)
     return {
         **full,
@@ -56,8 +76,15 @@ def clip_in_full(store: Store, data: StudyData, row: int, said: Log, keeper: Fol
         "perColumn": columns.per_column,
         "spectrogram": {"rows": image.shape[0], "frames": image.shape[1], "levels": encode(image, "u1")},
         "original": _trace(columns.whole),
-        "sets": {str(subset): _set(spectrum, columns, mask, image.shape[1]) for subset, mask in masks.items()},
-        "responsibility": _responsibilities(store, data, info["id"], spectrum),
+        "sets": {
+            name: _set(spectrum, columns, mask, image.shape[1])
+            for name, mask in ({str(subset): mask for subset, mask in masks.items()} | (steps if heard else {})).items()
+        },
+        "responsibility": {
+            str(place): encode(responsibility_columns(spectrum, values), "u1") for place, values in maps.items()
+        },
+        "nested": {**curves, "heard": heard} if curves else None,
+        "changes": WORDS,
         "sounds": {name: asdict(sound) for name, sound in sounds.items()},
     }
 
@@ -72,17 +99,22 @@ def _masks(store: Store, data: StudyData, row: int) -> dict[int, Mask]:
     return found
 
 
-def _sounds(spectrum: Spectrum, masks: dict[int, Mask], clip: int, keeper: Folder | Inline) -> dict[str, Sound]:
-    """The sounds that are not silence, by subset; equal sets share a file."""
+def _sounds(
+    spectrum: Spectrum, signals: dict[str, tuple[str, Mask]], changed: Iterable[tuple[str, Log]], clip: int,
+    keeper: Folder | Inline,
+) -> dict[str, Sound]:  # fmt: skip
+    """The sounds that are not silence, by name of the signal; equal sets share a file."""
     rate = spectrum.clip.sample_rate
     made: dict[bytes, Sound | None] = {}
     found = {"original": make_sound(keeper, f"clip-{clip}", spectrum.clip.samples, rate)}
-    for subset, mask in masks.items():
+    for name, (file, mask) in signals.items():
         content = np.packbits(mask).tobytes()
         if content not in made:
             samples = spectrum.invert(mask[None])[0].numpy()
-            made[content] = make_sound(keeper, f"set-{subset}", samples, rate)
-        found[str(subset)] = made[content]
+            made[content] = make_sound(keeper, file, samples, rate)
+        found[name] = made[content]
+    for name, samples in changed:
+        found[name] = make_sound(keeper, f"set-{name}", samples, rate)
     return level_sounds({name: sound for name, sound in found.items() if sound is not None})
 
 
@@ -104,15 +136,6 @@ def _trace(trace: Trace) -> dict[str, Any]:
     """Levels (255: nothing kept) and kept shares as bytes."""
     share = np.where(trace.share > 0, np.maximum(np.rint(trace.share * 255), 1), 0)
     return {"level": encode(np.where(trace.level < 0, 255, trace.level), "u1"), "share": encode(share, "u1")}
-
-
-def _responsibilities(store: Store, data: StudyData, clip: int, spectrum: Spectrum) -> dict[str, str]:
-    """By row of the model: the largest responsibility in each column, as a share of the largest of all, 0 to 255."""
-    found = store.responsibilities(data.key, clip)
-    return {
-        str(place): encode(responsibility_columns(spectrum, found[model.id]), "u1")
-        for place, model in enumerate(data.models) if model.id in found
-    }  # fmt: skip
 
 
 def responsibility_columns(spectrum: Spectrum, responsibility: Log) -> Real:

@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..analyses.chance import NULLS
+from ..analyses.settings import CurveSettings
 from ..errors import StoreError
 from ..models import fold
 from ..search.settings import FOUND, JUDGED, ROBUST, SearchSettings
@@ -158,6 +159,8 @@ class StudyData:
         Kinds of view, as the study file has them; empty where no survival was measured.
     drawn : int
         Views that survival is counted in.
+    curves : CurveSettings or None
+        Of the curves the study asked for.
     """
 
     name: str
@@ -171,6 +174,7 @@ class StudyData:
     failures: tuple[Failure, ...]
     views: tuple[str, ...] = ()
     drawn: int = 0
+    curves: CurveSettings | None = None
 
     @property
     def unit(self) -> str:
@@ -212,9 +216,10 @@ def load_study(store: Store, epsilon: float) -> StudyData:
     return replace(data, signals={kind: signals[kind] for kind in sorted(signals, key=_rank)})
 
 
-def _views(store: Store) -> tuple[tuple[str, ...], int]:
+def _views(store: Store) -> tuple[tuple[str, ...], int, CurveSettings | None]:
     study = study_of(store)
-    return (study.robust.views, study.robust.verified) if study and study.robust else ((), 0)
+    robust = study.robust if study else None
+    return robust.views if robust else (), robust.verified if robust else 0, study.curves if study else None
 
 
 def read_originals(store: Store, data: StudyData, models: Sequence[int]) -> Log:

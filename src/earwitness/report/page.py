@@ -23,7 +23,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..errors import ConfigError
+from ..study.answers import load_answers
 from ..study.store import Store
+from .changes import by_row
 from .chunks import Elements, Scripts, encode, fold_texts
 from .clips import clip_in_full
 from .data import Signals, StudyData, load_study, read_originals
@@ -34,8 +36,10 @@ from .sounds import Folder, Inline
 
 #: how many clips have pictures and sounds where the caller does not say: in a folder, and in one file
 FULL, FULL_INLINE = 50, 10
+#: how many of them have sounds of their nested sets, in a folder; there are several for each model
+NESTED = 8
 #: the page's own scripts, in the order in which they run
-PROGRAMS = ("dom", "data", "matrix", "player", "spectrum", "clip", "clips", "blocks", "views", "main")
+PROGRAMS = ("dom", "data", "matrix", "player", "spectrum", "blocks", "evidence", "clip", "clips", "views", "main")
 
 
 def write_report(
@@ -85,8 +89,11 @@ def write_report(
     rows = choose_clips(data, (FULL_INLINE if single_file else FULL) if full is None else full, asked)
     said = read_originals(store, data, [model.id for model in data.models])
     listener = Listener(data)
+    answers = load_answers(store, data.key) if data.curves else None
+    nested = by_row(answers.nested, answers.models["model"].to_list()) if answers else pl.DataFrame()
+    steps = 0 if single_file else NESTED
     for done, row in enumerate(rows, start=1):
-        clip = clip_in_full(store, data, row, said[row], keeper)
+        clip = clip_in_full(store, data, row, said[row], keeper, nested, heard=done <= steps)
         listener.add(row, clip)
         chunks.put(f"clip-{data.clips['id'][row]}", clip)
         if progress:
@@ -107,7 +114,7 @@ def write_report(
         os.replace(temporary, page)
         if isinstance(chunks, Scripts) and isinstance(keeper, Folder):
             _sweep(folder / "data", r"[a-z0-9_-]+\.js", chunks.written)
-            _sweep(folder / "audio", r"(clip|set|section-[a-z-]+)-\d+\.(flac|wav)", keeper.written)
+            _sweep(folder / "audio", r"(clip|set|section-[a-z-]+)-\d+(-[a-z]+)?(-\d+-\d+)?\.(flac|wav)", keeper.written)
     except OSError as error:
         raise ConfigError(f"{out}: cannot be written ({error}); choose another --out") from error
     return page

@@ -60,10 +60,11 @@ const clipView = async ({ argument, query }) => {
       }));
     });
 
-    let player = null, image = null;
+    let player = null, image = null, evidence = null;
     const select = (signal) => {
       chosen = signal;
       player?.choose(signal.name);
+      evidence?.follow(signal);
       image?.show(signal.kind === "original" ? null : full.sets[signal.name], signal.title);
       for (const cell of table.querySelectorAll("[data-column]")) cell.classList.toggle("chosen", cell.dataset.column === signal.name);
       noteAddress(clipAddress(row, { model: model.key, signal: signal.kind === "original" ? "" : signal.kind, draw: signal.kind === "original" ? "" : signal.signals.draw[signal.at] || "" }));
@@ -73,12 +74,14 @@ const clipView = async ({ argument, query }) => {
       h("label", { class: signal.kind }, h("input", { type: "radio", name: "signal", value: signal.name, "data-kind": signal.kind, checked: signal === chosen, onchange: () => select(signal) }), h("span", null, signal.title, i < 9 ? h("kbd", { "aria-hidden": "true" }, i + 1) : null))));
     if (full && !full.trouble) {
       image = spectrogramFigure(full, seconds, (to) => player.seek(to));
+      for (const name of Object.keys(full.sounds)) names[name] ??= `${name}, ${clips.name[row]}`;
       player = makePlayer(full.sounds, "original", seconds, names, (part) => image.move(part));
+      evidence = evidenceBox(full, source, (name) => player.choose(name), (set, title) => image.show(set, title));
     }
     const table = verdicts(listed, source);
     nodes.push(choices);
     if (player) {
-      nodes.push(player.box, image.node,
+      nodes.push(player.box, evidence.changes, image.node, evidence.curve,
         spectrumFigure(full, first, full.responsibility[source], `Spectrum of ${clips.name[row]} with the parts that ${model.name} needs`),
         keptTable(full, first, study.unit));
     } else nodes.push(missing());

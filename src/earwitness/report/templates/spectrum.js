@@ -46,10 +46,10 @@ const drawing = (name, height, ...content) =>
 
 // the parts of the paper's Figure 1, from the largest set to the smallest, so that the smaller lies on top
 const PARTS = [
+  { kind: "robust", name: "robust", text: "what suffices through harmless changes" },
   { kind: "one_complete", name: "full confidence", text: "what the full confidence needs besides" },
   { kind: "complete", name: "necessary", text: "what makes it complete" },
   { kind: "sufficient", name: "sufficient", text: "what suffices" },
-  { kind: "robust", name: "robust", text: "what suffices through harmless changes" },
 ];
 const traceOf = (raw) => ({ level: decode(raw.level, "u1"), share: decode(raw.share, "u1") });
 
