@@ -66,7 +66,7 @@ def test_the_headline_leads_with_evidence(pages: tuple[Path, Path], data: StudyD
     shared = tables["shared_evidence"]["shared"].drop_nulls()
     assert numbers["shared"].value == pytest.approx(shared.mean())
     survival = tables["survival"].filter(kind="sufficient")
-    mean = (survival["survival"] * survival["signals"]).sum() / survival["signals"].sum()
+    mean = np.average(survival["survival"], weights=survival["signals"])
     assert numbers["survival"].value == pytest.approx(mean)
     assert [name for name, _ in numbers["sufficient"].beside] == [
         "random, same size and energy", "random, same energy",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earwitness import ConfigError, explain
-from earwitness.analyses.robustness import Robustness, Survival, find_robust
+from earwitness.analyses.robustness import Panel, Robustness, Survival, find_robust
 from earwitness.explanation import Missing, Subset
 from earwitness.models import Classifier, Model
 from earwitness.search.driver import Driver
@@ -82,6 +82,27 @@ def test_an_accident_without_noise_is_no_robust_set() -> None:
     assert WEAK not in bins(found.robust)
     assert bins(found.robust) <= set(TRUE)
     assert found.survival["robust", 0].share == 1
+
+
+def test_a_known_set_that_holds_is_taken_and_one_that_does_not_is_grown() -> None:
+    """The band whole is asked once in each view, and each of its bins dropped; half of it is grown."""
+    clip, classifier = make_clip(SIZE), Classifier(Heard())
+    explanation = explain(clip, classifier, SETTINGS)
+    spectrum = explanation.spectrum
+    viewed = Viewed(spectrum, draw_views(parse_views(STILL), spectrum, 8, "test"))
+    panel = Panel(Driver(classifier), viewed, 0, SETTINGS.delta)
+    whole, weak = np.zeros((2, SIZE), dtype=bool)
+    whole[58:63] = True
+    weak[int(np.argmin(np.where(whole, Heard()._own, np.inf)))] = True
+    taken, asked = panel.seek(Sufficient, [whole], 400, 0)
+    assert asked < 60
+    assert kept(taken.mask) <= set(TRUE)
+    grown, more = panel.seek(Sufficient, [weak], 400, 0)
+    assert grown.mask is not None
+    assert kept(grown.mask) <= set(TRUE)
+    assert panel.count(weak, Sufficient).held < 8
+    assert panel.count(grown.mask, Sufficient).held == 8
+    assert more < 400
 
 
 def test_survival_tells_the_accident_from_the_evidence() -> None:

@@ -25,7 +25,7 @@ from ..models import Classifier
 from ..search.driver import Driver, Job
 from ..search.questions import Complete, Found, Sufficient, Target
 from ..search.robustness import Makes, Robust, robust
-from ..search.settings import RobustSettings, SearchSettings
+from ..search.settings import FOUND, RobustSettings, SearchSettings
 from ..signal.audio import Clip
 from ..signal.masks import Mask, from_runs
 from ..signal.spectrum import Spectrum
@@ -225,17 +225,20 @@ def measure(
     aims = Panel(driver, Viewed(spectrum, searched), label, delta)
     fresh = Panel(driver, Viewed(spectrum, verified), label, delta)
     survival = {name: fresh.count(mask, Sufficient) for name, mask in sets.items()}
-    robust_set, start = _find(aims, fresh, "robust", Sufficient, None, settings, seed, survival)
-    whole, _ = _find(aims, fresh, "robust_complete", Complete, start, settings, seed, survival)
+    known = sorted(sets, key=lambda name: (FOUND.index(name[0]), sets[name].sum(), name[1]))
+    sufficient = [sets[name] for name in known]
+    robust_set, found = _find(aims, fresh, "robust", Sufficient, sufficient, settings, seed, survival)
+    both = [*([] if found is None else [found]), *(sets[name] for name in known if name[0] != "sufficient")]
+    whole, _ = _find(aims, fresh, "robust_complete", Complete, both, settings, seed, survival)
     return Measured(survival, robust_set, whole, aims.asked + fresh.asked)
 
 
 def _find(
-    aims: Panel, fresh: Panel, kind: str, of: Makes, start: Mask | None, settings: RobustSettings, seed: int,
+    aims: Panel, fresh: Panel, kind: str, of: Makes, known: Sequence[Mask], settings: RobustSettings, seed: int,
     survival: dict[tuple[str, int], Survival],
 ) -> tuple[Part, Mask | None]:  # fmt: skip
     """A robust set as a record, or why there is none, and what was found; its survival is noted."""
-    found, spent = aims.seek(of, start, settings.questions, seed)
+    found, spent = aims.seek(of, known, settings.questions, seed)
     if found.mask is None:
         return Missing(found.why or "none was found"), None
     survival[kind, 0] = one = fresh.count(found.mask, of)
@@ -266,9 +269,9 @@ class Panel:
             Target(label, float(np.exp(np.float64(answer[label]))), delta) for answer in answers
         )  # fmt: skip
 
-    def seek(self, of: Makes, start: Mask | None, budget: int, seed: int) -> tuple[Found, int]:
+    def seek(self, of: Makes, known: Sequence[Mask], budget: int, seed: int) -> tuple[Found, int]:
         """A set with a property in every view, and the questions asked for it."""
-        search = robust(of, self.targets, self.viewed.spectrum.energy, start, budget=budget, seed=seed)
+        search = robust(of, self.targets, self.viewed.spectrum.energy, known, budget=budget, seed=seed)
         job = next(self.driver.run([Job(self.viewed, search, budget)]))
         if job.error is not None:
             raise job.error

@@ -6,11 +6,15 @@ complete if what is left without it also has another label there. For other data
 prime implicants or δ-relevant sets (Wäldchen et al., JAIR 2021; Izza et al., IJAR 2023) and, with a rule's precision in
 place of τ, as anchors (Ribeiro et al., AAAI 2018).
 
-The search asks K seeded views, but seldom all of them. It climbs in one view at a time, the one in which the set it has
-lacks most; what it learns of one view it takes for the others too, since they differ by little. A set that has the
-property there is asked in the others, a few at a time and the likeliest to fail first: either it fails in one, and the
-climb goes on in that, or it holds in all K. Then it is made smaller, each step asked in all views as far as it holds;
-so the certificate says that without any one of its variables the set fails in one of them.
+The search asks K seeded views, but seldom all of them. Sets that are known to have the property as it stands are asked
+first, a few views at a time and the likeliest to fail first. One that holds in all K is taken; else the nearest small
+one is *grown*, gently, in the one view in which it lacks most: what is learnt of one view is taken for the others too,
+since they differ by little. A set that has the property there is asked in the others: either it fails in one, and the
+climb goes on in that, or it holds in all K. Then it is made smaller in the hardest views, and in one more whenever what
+came of it fails there; so the certificate says that without any one of its variables the set fails in one of them.
+
+Growing gently is what keeps robust sets small and cheap: a climb that may take forty variables takes them, and to drop
+them again costs more questions than the climb.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ from .candidates import Bins
 from .evolution import LARGE, Climb, Draws, reduce, thin
 from .minimality import Best
 from .problem import limited
-from .questions import TOLERANCE, BudgetSpent, Certificate, Found, Part, Property, Search, Target, ask
+from .questions import TOLERANCE, BudgetSpent, Certificate, Found, Part, Property, Search, Target
 from .singles import ask_singles, offer_singles
 from .sufficiency import shortest_prefix
 
@@ -38,12 +42,11 @@ SINGLES = 32  #: questions about silence and variables alone, about
 ABREAST = 4  #: views in which a set is asked at once
 FEW = 2  #: views in which a set is made smaller at first
 STEP = 0.4  #: of a large set is left before it is asked in all views again
-CLIMB = 120  #: questions of a climb in one view
-LONGEST = 40  #: variables: the largest set that is grown
-MOST = 3  #: times that, of climbs in one view after the other
+SMALL = 16  #: variables: a known set no larger is grown
+GROWTH = ((4, 60), (10, 80), (38, 120))  #: variables more, and questions of a climb in one view, for each try
+LONGEST, CLIMB = 40, 120  #: the same where no known set can be grown: variables, and questions
+MOST = 3  #: times the questions of one, of climbs in one view after the other
 UNLIMITED = 1 << 30
-AGAIN = 48  #: questions of another climb once a set was found
-WORTH = 8  #: questions that each variable beyond two in the best set found is worth to seek a smaller one
 GRID = 2.0  #: growth of the prefixes
 BOLDNESS = 1.0  #: standard deviations that not knowing is worth to a climb
 
@@ -140,12 +143,12 @@ def robust(
     of: Makes,
     targets: Sequence[Target],
     energy: NDArray[np.float64],
-    start: Mask | None = None,
+    known: Sequence[Mask] = (),
     *,
     budget: int = 900,
     seed: int = 0,
 ) -> Search[Found]:
-    """Seek the smallest set that has a property in every view.
+    """Seek a small set that has a property in every view.
 
     Parameters
     ----------
@@ -155,8 +158,8 @@ def robust(
         What the clip sets in each view.
     energy : float64 [size]
         Share of the clip's energy in each variable.
-    start : bool [size], optional
-        A set to grow from; otherwise from the most promising single variables.
+    known : sequence of bool [size]
+        Sets to begin with, the ones most wanted first: those that have the property as it stands.
     budget : int
         Questions there are.
     seed : int
@@ -167,19 +170,11 @@ def robust(
     """
     search = _Search(of, tuple(targets), Draws(energy, np.random.default_rng(seed)))
     with suppress(BudgetSpent):
-        yield from search.seek(start, budget)
+        yield from search.seek(known, budget)
     best = search.best
     if best.mask is None:
         return Found(None, why="the budget was spent before a set was found that holds in every view")
     return best.found("the budget was spent" if best.certificate.kind == "none" else "")
-
-
-@dataclass(frozen=True, eq=False)
-class _Starts:
-    """Sets that climbs start from, bool [S, size], and their slack, float64 [S]."""
-
-    masks: Mask
-    slack: NDArray[np.float64]
 
 
 @dataclass
@@ -202,50 +197,54 @@ class _Search:
         """What is sought: the property in all views, the hardest first."""
         return Robust(self.of, self.targets, tuple(self.hardest))
 
-    def seek(self, start: Mask | None, left: int) -> Search[None]:
-        """From a set, or from single variables, to one that holds in all views, and on to smaller ones."""
-        starts = yield from self._begin(start)
-        left -= len(starts.slack)
-        if self.best.mask is not None:
-            if start is not None:
-                yield from self._reduce(self.best.mask, left)
-            return
-        ranked, since, number = np.argsort(-starts.slack, kind="stable"), -1, 0
-        while left > 0:
-            row = ranked[number % ranked.size]
-            mask, nearness, questions = starts.masks[row], float(starts.slack[row]), CLIMB
-            limit = LONGEST
-            if self.best.mask is not None:
-                least = int(self.best.mask.sum())
-                if WORTH * (least - 2) <= since - left:
-                    return
-                mask, nearness = self.climb.property_.take_nearest(least - 1, mask.size) or (mask, nearness)
-                limit, questions = min(LONGEST, least - 1), AGAIN
-            found, spent = yield from limited(self._climb(mask, nearness, limit, questions), left)
-            if found is None and number == 1 and self.best.mask is None:
-                found, more = yield from limited(
-                    shortest_prefix(self.everywhere, self.order, mask.size, GRID), left - spent
-                )
-                spent += more
-            left, number = left - spent, number + 1
-            if found is not None:
-                left -= yield from self._reduce(found, left)
-                since = left if since < 0 else since
-            elif spent == 0:  # nothing is left to try
-                return
+    def seek(self, known: Sequence[Mask], left: int) -> Search[None]:
+        """From known sets, else from single variables, to one that holds in all views and is as small as it gets."""
+        (holds, nearest), spent = yield from limited(self._begin(known), left)
+        left -= spent
+        if nearest is not None and (holds is None or holds.sum() > SMALL):
+            start, slack = nearest
+            for more, questions in GROWTH:
+                climb = self._climb(start, slack, int(start.sum()) + more, questions)
+                found, spent = yield from limited(climb, left)
+                left -= spent
+                if found is not None:
+                    holds = found
+                    break
+        if holds is not None:
+            yield from self._reduce(holds, left)
+        else:
+            yield from self._from_singles(left)
 
-    def _begin(self, start: Mask | None) -> Search[_Starts]:
-        """Where climbs may start; what holds already is taken."""
-        if start is not None:
-            slack = yield from ask(self.everywhere, start[None])
-            if slack[0] >= TOLERANCE:
-                self.best.offer(start)
-            return _Starts(start[None], slack)
-        draws = self.draws
-        alone, slack = yield from ask_singles(self.everywhere, draws.energy, self.order, SINGLES)
-        masks = offer_singles(self.best, alone, slack, draws.energy.size)
+    def _begin(self, known: Sequence[Mask]) -> Search[tuple[Mask | None, tuple[Mask, float] | None]]:
+        """The first known set that holds in all views, and the small one that comes nearest, with its slack."""
+        nearest: tuple[Mask, float] | None = None
+        for mask in known:
+            view, slack = yield from self._check(mask)
+            if slack >= TOLERANCE:
+                return mask, nearest
+            if mask.sum() <= SMALL and (nearest is None or slack > nearest[1]):
+                nearest, self.moving.view = (mask, slack), view
+        return None, nearest
+
+    def _from_singles(self, left: int) -> Search[None]:
+        """From the most promising single variables; what holds already is taken."""
+        energy = self.draws.energy
+        (alone, slack), spent = yield from limited(ask_singles(self.everywhere, energy, self.order, SINGLES), left)
+        singles = offer_singles(self.best, alone, slack, energy.size)
+        if self.best.mask is not None:
+            return
+        left -= spent
         self.climb.gains.update(zip(map(int, alone), map(float, slack[1:] - slack[0]), strict=True))
-        return _Starts(masks, slack)
+        for number, row in enumerate(np.argsort(-slack, kind="stable")):
+            found, spent = yield from limited(self._climb(singles[row], float(slack[row]), LONGEST, CLIMB), left)
+            left -= spent
+            if found is None and number == 1:
+                prefix = shortest_prefix(self.everywhere, self.order, energy.size, GRID)
+                found, spent = yield from limited(prefix, left)
+                left -= spent
+            if found is not None:
+                yield from self._reduce(found, left)
+                return
 
     def _climb(self, mask: Mask, slack: float, limit: int, questions: int) -> Search[Mask | None]:
         """To a set that holds in all views, by climbs in one after the other."""
