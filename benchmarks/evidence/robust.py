@@ -1,4 +1,4 @@
-"""What robust sets are worth beside plain ones: ``python -m benchmarks.evidence.robust [--clips N] [--models ...]``.
+"""What robust sets are worth beside plain ones: ``python -m benchmarks.evidence.robust [--clips N] [--domain D]``.
 
 Of each digit model and clip (none of which the search was tuned on): the plain sufficient set, and the robust one. Both
 are asked in views that neither search nor verification saw: in how many do they hold with their own model, and in how
@@ -12,6 +12,8 @@ import argparse
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from earwitness.signal.masks import Mask, from_runs
 from earwitness.signal.views import Viewed, draw_views, in_view, parse_views
 from earwitness.transferability.statistics.rates import cluster_bootstrap
 
-RESULTS = Path(__file__).parent / "results" / "robust.json"
+RESULTS = Path(__file__).parent / "results"
 OFFSET = 1  #: of the clips: the search was tuned on those at 0
 UNSEEN = 24  #: views that judge
 KINDS = ("sufficient", "robust")
@@ -37,15 +39,29 @@ Row = dict[str, Any]
 
 
 def measure(names: Sequence[str], clips: int, delta: float, domain: str) -> list[Row]:
-    """One row a model, clip and kind of set."""
-    classifiers = {name: load_model(name) for name in names}
+    """One row a model, clip and kind of set; two clips side by side."""
     rows = []
-    for number, clip in enumerate(load_clips(clips, OFFSET)):
-        for name, classifier in classifiers.items():
-            found = explain_both(clip, classifier, delta, domain)
-            rows += [{"clip": number, "model": name, **row} for row in judge(name, classifiers, *found, delta)]
-        print(f"clip {number + 1} of {clips}", flush=True)
+    work = partial(measure_clip, tuple(names), delta, domain)
+    with ProcessPoolExecutor(2, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for number, found in enumerate(pool.map(work, range(clips), load_clips(clips, OFFSET))):
+            rows += found
+            print(f"clip {number + 1} of {clips}", flush=True)
     return rows
+
+
+def measure_clip(names: Sequence[str], delta: float, domain: str, number: int, clip: Clip) -> list[Row]:
+    """The rows of one clip."""
+    classifiers, rows = load_models(names), []
+    for name, classifier in classifiers.items():
+        found = explain_both(clip, classifier, delta, domain)
+        rows += [{"clip": number, "model": name, **row} for row in judge(name, classifiers, *found, delta)]
+    return rows
+
+
+@cache
+def load_models(names: Sequence[str]) -> dict[str, Classifier]:
+    """Once a process."""
+    return {name: load_model(name) for name in names}
 
 
 def explain_both(clip: Clip, classifier: Classifier, delta: float, domain: str) -> tuple[Any, dict[str, Row]]:
@@ -131,8 +147,9 @@ def main() -> None:
     rows = measure(options.models, options.clips, options.delta, options.domain)
     table = summarize(rows)
     print(json.dumps(table, indent=1))
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"options": vars(options), "table": table, "rows": rows}, indent=1) + "\n")
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"robust-{options.domain.replace(':', '-')}.json"
+    path.write_text(json.dumps({"options": vars(options), "table": table, "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

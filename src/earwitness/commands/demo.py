@@ -10,29 +10,46 @@ import typer
 from .options import QuietOption
 from .work import run_study
 
-#: the demo's questions a clip and model: enough for small sets, few enough for minutes on two cores
-DEMO: dict[str, Any] = {
+#: the whole demo: every kind of evidence, with the effort that a study has by default, but for the questions
+FULL: dict[str, Any] = {
     "name": "Earwitness demo",
     "models": ["builtin:msd-musicnn", "builtin:msd-vgg", "builtin:mtt-musicnn", "builtin:mtt-vgg"],
-    "data": [{"path": "builtin", "limit": 16}],
     "seconds": 3.0,
     "search": {"delta": 0.5, "budget": 400},
+    "robust": {"questions": 400},
+    "curves": {},
 }
+#: a first look: fewer questions and views, which the page says
+QUICK: dict[str, Any] = {
+    **FULL,
+    "name": "Earwitness demo, a first look",
+    "search": {"delta": 0.5, "budget": 150},
+    "robust": {"searched": 8, "verified": 32, "questions": 100},
+    "curves": {"levels": [0.02, 0.1, 0.25, 0.5, 1.0], "draws": 1, "profiles": 1},
+}
+#: recordings of each
+MANY, FEW = 16, 4
 
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the store and the page.")] = Path("demo"),
-    limit: Annotated[int, typer.Option(min=1, help="How many of the 23 recordings.")] = 16,
+    full: Annotated[bool, typer.Option("--full", help=f"{MANY} recordings and more questions (minutes).")] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help=f"How many of the 23 recordings; default {FEW}, full {MANY}.")
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """The built-in models on the built-in recordings: explanations, transfer, report."""
+    """The built-in models on the built-in recordings: explanations, what survives, transfer, report."""
     from ..report.page import write_report
     from ..study.file import parse_study
     from ..study.store import Store
 
-    study = parse_study({**DEMO, "data": [{"path": "builtin", "limit": limit}]}, "demo")
+    data = {"path": "builtin", "limit": limit or (MANY if full else FEW)}
+    study = parse_study({**(FULL if full else QUICK), "data": [data]}, "demo")
     summary = run_study(study, Path.cwd(), out / "study.db", quiet)
     with Store(out / "study.db") as store:
         page = write_report(store, out / "report", epsilon=study.transfer.epsilon)
     print(page.resolve())
+    if not full:
+        print("a first look, of few recordings and questions; more: earwitness demo --full")
     raise typer.Exit(1 if summary.failed else 0)
