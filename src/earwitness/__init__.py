@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .signal.audio import Clip, read
     from .transferability.answers import Answers
     from .transferability.judges import transfer
+    from .verification import Verification, verify
 
 __version__ = "0.1.0"
 
@@ -35,6 +36,7 @@ __all__ = [
     "SearchSettings",
     "StoreError",
     "Subset",
+    "Verification",
     "align",
     "aligned",
     "as_classifier",
@@ -43,6 +45,7 @@ __all__ = [
     "open_model",
     "read",
     "transfer",
+    "verify",
 ]
 
 #: where the public names live; each is imported when it is first asked for, since torch takes a second
@@ -55,6 +58,7 @@ _HOMES = {
     "signal.audio": ("Clip", "read"),
     "transferability.answers": ("Answers",),
     "transferability.judges": ("transfer",),
+    "verification": ("Verification", "verify"),
 }
 
 

@@ -22,6 +22,7 @@ from .commands.report import figures, report
 from .commands.robust import robust
 from .commands.spectral import spectral
 from .commands.study import study_app
+from .commands.verify import verify
 from .commands.version import version
 from .errors import EarwitnessError
 
@@ -33,8 +34,22 @@ app = typer.Typer(
 )
 app.add_typer(study_app, name="study")
 app.add_typer(models_app, name="models")
-for command in (compose, export, fidelity, manipulate, spectral, report, figures, demo, explain, robust, version):
+for command in (
+    compose,
+    export,
+    fidelity,
+    manipulate,
+    spectral,
+    report,
+    figures,
+    demo,
+    explain,
+    robust,
+    verify,
+    version,
+):
     app.command()(expand(command))
+study_app.command(name="verify")(expand(verify))
 
 #: click's UsageError, wherever the installed typer keeps it
 _USAGE_ERROR: Any = typer.BadParameter.__mro__[1]

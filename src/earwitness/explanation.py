@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -149,13 +150,15 @@ class Explanation:
 
     def to_json(self) -> dict[str, Any]:
         """As ``explanation.json`` (schema 1). A missing subset is ``null``; ``why`` gives the reason by its kind."""
+        from . import __version__
+
         clip = self.spectrum.clip
         why = {kind: part.why for kind, _, part in self.parts() if isinstance(part, Missing)}
         if self.why:
             why["sufficient"] = self.why
         sufficient = [self._part(part) for part in self.sufficient]
-        return {
-            "schema": 1,
+        content = {
+            "schema": 1, "version": __version__,
             "clip": {
                 "path": clip.path, "sha256": clip.sha256, "sample_rate": clip.sample_rate, "samples": len(clip),
                 "fitted": clip.fitted,
@@ -164,6 +167,7 @@ class Explanation:
             "label": self.label, "confidence": self.confidence, "delta": self.settings.delta,
             "search": self.settings.search, "seed": self.settings.seed,
             "domain": str(self.settings.variables), "occlusion": self.settings.occlusion,
+            "repeats": self.settings.repeats,
             "bins": self.spectrum.bins, "variables": self.spectrum.size,
             "queries": self.queries, "seconds": round(self.seconds, 3), "why": why,
             "subsets": {
@@ -173,6 +177,7 @@ class Explanation:
                 "inverse": self._part(self.inverse),
             },
         }  # fmt: skip
+        return {**content, "digest": digest_of(content)}
 
     def _part(self, part: Part) -> dict[str, Any] | None:
         if isinstance(part, Missing):
@@ -219,6 +224,18 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except (OSError, AudioError) as error:
         raise ConfigError(f"{folder}: cannot be written ({error}); choose another --out") from error
+
+
+def digest_of(content: Mapping[str, Any]) -> str:
+    """The digest of an explanation as JSON: of all that it says but where the recording and the model lie.
+
+    Twelve bytes of BLAKE2b over the sorted JSON, without the digest itself, paths and seconds.
+    """
+    told = {key: value for key, value in content.items() if key not in ("digest", "seconds")}
+    for part, place in (("clip", "path"), ("model", "spec")):
+        if isinstance(told.get(part), dict):
+            told[part] = {key: value for key, value in told[part].items() if key != place}
+    return blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=12).hexdigest()
 
 
 def describe(part: Subset, labels: Sequence[str]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..analyses.nested import draw_curves
-from ..analyses.settings import CurveSettings
 from ..errors import EarwitnessError
 from ..signal.masks import Mask
 from ..signal.spectrum import Spectrum
@@ -83,7 +82,6 @@ def nested_sets(
     nested: pl.DataFrame,
     spectrum: Spectrum,
     maps: Mapping[int, NDArray[np.float32]],
-    settings: CurveSettings,
 ) -> tuple[dict[str, Any], dict[str, Mask]]:
     """The nested sets of a clip along each model's map, and what every model says to them.
 
@@ -95,18 +93,19 @@ def nested_sets(
     spectrum : Spectrum
     maps : mapping of int to float32 [F]
         By row of the model.
-    settings : CurveSettings
 
     Returns
     -------
     curves : dict
         By row of the model: ``levels``, ``size`` and, by judge, ``probability`` and ``accepted``; and ``random``, by
-        judge, the mean probability of random sets.
+        judge, the mean probability of random sets. Empty where the study asked for no curves.
     masks : dict of str to bool [F]
         ``nested-MODEL-LEVEL`` by row and running number, the whole clip left out.
     """
+    settings, masks = data.curves, dict[str, Mask]()
+    if settings is None:
+        return {}, masks
     found: dict[str, Any] = {"curves": {}, "random": {}}
-    masks: dict[str, Mask] = {}
     random = nested.filter(pl.col("order") == "random").group_by("judge", "level").agg(pl.col("probability").mean())
     for (judge,), part in random.sort("level").group_by("judge", maintain_order=True):
         found["random"][str(judge)] = part["probability"].round(4).to_list()

@@ -57,13 +57,9 @@ def clip_in_full(
     spectrum = Spectrum(clip, data.settings.variables)
     columns = ClipSpectrum(spectrum)
     masks = _masks(store, data, row)
+    maps = _maps(store, data, info["id"])
+    curves, steps = nested_sets(data, nested.filter(pl.col("clip") == info["id"]), spectrum, maps)
     signals = {str(subset): (f"set-{subset}", mask) for subset, mask in masks.items()}
-    found = store.responsibilities(data.key, info["id"])
-    maps = {place: found[model.id] for place, model in enumerate(data.models) if model.id in found}
-    steps: dict[str, Mask] = {}
-    curves: dict[str, Any] = {}
-    if data.curves is not None:
-        curves, steps = nested_sets(data, nested.filter(pl.col("clip") == info["id"]), spectrum, maps, data.curves)
     if heard:
         signals |= {name: (f"clip-{info['id']}-{name}", mask) for name, mask in steps.items()}
     changed = changed_signals(data, row, spectrum, masks) if data.drawn else iter(())
@@ -76,10 +72,7 @@ def clip_in_full(
         "perColumn": columns.per_column,
         "spectrogram": {"rows": image.shape[0], "frames": image.shape[1], "levels": encode(image, "u1")},
         "original": _trace(columns.whole),
-        "sets": {
-            name: _set(spectrum, columns, mask, image.shape[1])
-            for name, mask in ({str(subset): mask for subset, mask in masks.items()} | (steps if heard else {})).items()
-        },
+        "sets": {name: _set(spectrum, columns, mask, image.shape[1]) for name, (_, mask) in signals.items()},
         "responsibility": {
             str(place): encode(responsibility_columns(spectrum, values), "u1") for place, values in maps.items()
         },
@@ -87,6 +80,12 @@ def clip_in_full(
         "changes": WORDS,
         "sounds": {name: asdict(sound) for name, sound in sounds.items()},
     }
+
+
+def _maps(store: Store, data: StudyData, clip: int) -> dict[int, Log]:
+    """The responsibilities of a clip, by row of the model."""
+    found = store.responsibilities(data.key, clip)
+    return {place: found[model.id] for place, model in enumerate(data.models) if model.id in found}
 
 
 def _masks(store: Store, data: StudyData, row: int) -> dict[int, Mask]:

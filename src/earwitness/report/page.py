@@ -25,6 +25,8 @@ from markupsafe import Markup
 from ..errors import ConfigError
 from ..study.answers import load_answers
 from ..study.store import Store
+from ..study.verify import receipt
+from ..transferability.answers import NESTED_COLUMNS
 from .changes import by_row
 from .chunks import Elements, Scripts, encode, fold_texts
 from .clips import clip_in_full
@@ -89,9 +91,7 @@ def write_report(
     rows = choose_clips(data, (FULL_INLINE if single_file else FULL) if full is None else full, asked)
     said = read_originals(store, data, [model.id for model in data.models])
     listener = Listener(data)
-    answers = load_answers(store, data.key) if data.curves else None
-    nested = by_row(answers.nested, answers.models["model"].to_list()) if answers else pl.DataFrame()
-    steps = 0 if single_file else NESTED
+    nested, steps = _nested(store, data), 0 if single_file else NESTED
     for done, row in enumerate(rows, start=1):
         clip = clip_in_full(store, data, row, said[row], keeper, nested, heard=done <= steps)
         listener.add(row, clip)
@@ -118,6 +118,14 @@ def write_report(
     except OSError as error:
         raise ConfigError(f"{out}: cannot be written ({error}); choose another --out") from error
     return page
+
+
+def _nested(store: Store, data: StudyData) -> pl.DataFrame:
+    """What models say to nested sets, models by their rows; empty where the study asked for no curves."""
+    if data.curves is None:
+        return pl.DataFrame(schema=NESTED_COLUMNS)
+    answers = load_answers(store, data.key)
+    return by_row(answers.nested, answers.models["model"].to_list())
 
 
 def render(data: StudyData, inline: Markup, single_file: bool) -> str:
@@ -196,7 +204,7 @@ def _study_json(data: StudyData, store: Store, rows: list[int], listener: Listen
     settings = asdict(data.settings)
     return {
         "name": data.name, "version": __version__, "settings": settings, "unit": data.unit, "epsilon": data.epsilon,
-        "views": list(data.views), "drawn": data.drawn, "labels": list(data.labels),
+        "receipt": receipt(store), "views": list(data.views), "drawn": data.drawn, "labels": list(data.labels),
         "models": [asdict(model) for model in data.models],
         "kinds": [kind for kind, signals in data.signals.items() if len(signals.clip)],
         "headline": [asdict(number) for number in headline(data, store)],

@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from .. import __version__
 from ..errors import ConfigError, nearest
 from ..signal.masks import to_runs
 from ..transferability.options import Options
 from ..transferability.tables import make_tables
 from .answers import epsilon_of, load_answers
 from .store import CURVES, SURVIVAL, Store
+from .verify import receipt
 
 #: with one of these a cell begins a formula, for a spreadsheet; what a label or a path is called is not ours to run
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -84,6 +86,7 @@ def export_tables(store: Store, epsilon: float | None = None) -> Iterator[tuple[
     yield "nested", answers.nested
     yield "survival", answers.survival
     yield "probabilities", _probabilities(store, key, answers.labels)
+    yield "receipt", pl.DataFrame({"receipt": [receipt(store)], "version": [__version__]})
     failed = dict.fromkeys(("stage", "clip", "model", "reason"), pl.String())
     yield "failures", pl.DataFrame(store.list_failures(key), schema=failed)
     for name, table in make_tables(answers, options).items():
