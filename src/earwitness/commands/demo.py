@@ -23,8 +23,8 @@ FULL: dict[str, Any] = {
 QUICK: dict[str, Any] = {
     **FULL,
     "name": "Earwitness demo, a first look",
-    "search": {"delta": 0.5, "budget": 150},
-    "robust": {"searched": 8, "verified": 32, "questions": 100},
+    "search": {"delta": 0.5, "budget": 250},
+    "robust": {"searched": 8, "verified": 32, "questions": 150},
     "curves": {"levels": [0.02, 0.1, 0.25, 0.5, 1.0], "draws": 1, "profiles": 1},
 }
 #: recordings of each

@@ -24,10 +24,11 @@ const thin = "\u202f";
 const whole = (value) => Math.round(value).toLocaleString("en-GB").replaceAll(",", thin);
 const share = (value) => (value === null || Number.isNaN(value) ? "–" : value.toFixed(2));
 const signed = (value) => (value === null || Number.isNaN(value) ? "–" : (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2));
-const points = (value) => (value === null || Number.isNaN(value) ? "–" : (value < 0 ? "−" : "+") + percent(Math.abs(value)));
+const points = (value) => (value === null || Number.isNaN(value) ? "–" : (value < 0 ? "−" : value > 0 ? "+" : "") + percent(Math.abs(value)));
 const plural = (count, word) => whole(count) + " " + word + (count === 1 ? "" : "s");
 const percent = (value) => {
   if (value === null || Number.isNaN(value)) return "–";
+  if (value < 0) return "−" + percent(-value);
   const hundred = 100 * value;
   if (hundred > 0 && hundred < 0.01) return "<0.01" + thin + "%";
   const digits = hundred === 0 || hundred === 100 ? 0 : hundred < 1 ? 2 : hundred < 10 ? 1 : hundred < 99.5 ? 0 : 1;
