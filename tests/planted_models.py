@@ -41,6 +41,11 @@ class Faulty(Band):
             return answer
         if self.fault == "raise":
             raise RuntimeError("the model broke")
+        if self.fault == "exit":
+            raise SystemExit(7)
+        if self.fault == "print":
+            print("the model talks")
+            return answer
         return answer * float("nan") if self.fault == "nan" else answer[:, :2]
 
 
@@ -66,6 +71,14 @@ def other_labels() -> Band:
 
 def raises() -> Faulty:
     return Faulty("raise")
+
+
+def exits() -> Faulty:
+    return Faulty("exit")
+
+
+def talks() -> Faulty:
+    return Faulty("print")
 
 
 def nan() -> Faulty:

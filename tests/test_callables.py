@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 from torch import Tensor
 
 from earwitness import Classifier, Clip, ModelError, open_model
+from earwitness.cli import app
 from earwitness.models import Model
 from earwitness.models.resampling import at_rate
 from earwitness.search.driver import Driver, choose_batch
@@ -86,3 +90,23 @@ def test_batches_have_room_for_the_models_own_length(tmp_path: Path) -> None:
     Counted(Classifier(model)).evaluate(spectrum, masks)
     assert sizes == [16, 16, 8]
     assert choose_batch(200, torch.device("cpu")) == 64
+
+
+def test_what_a_model_prints_stays_out_of_what_is_printed_for_machines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 1600)
+    samples[0] = 5
+    soundfile.write(tmp_path / "loud.wav", samples, 16_000, subtype="FLOAT")
+    model = Path(__file__).with_name("planted_models.py")
+    command = ["explain", str(tmp_path / "loud.wav"), "--model", f"python:{model}:talks", "--budget", "60", "--json"]
+    assert app(command, standalone_mode=False) in (None, 0)
+    told = capsys.readouterr()
+    assert json.loads(told.out)["label"] == "yes"
+    assert "the model talks" in told.err
+
+
+def test_a_file_that_ends_the_process_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "exits.py").write_text("print('hello')\nraise SystemExit(3)\n")
+    with pytest.raises(ModelError, match=r"tried to end the process \(exit code 3\)"):
+        open_model(f"python:{tmp_path / 'exits.py'}:model")

@@ -122,7 +122,15 @@ def test_batch_size_never_changes_a_result(tmp_path: Path) -> None:
     assert dump(tmp_path / "1.db") == dump(tmp_path / "7.db") == dump(tmp_path / "64.db")
 
 
-@pytest.mark.parametrize(("fault", "reason"), [("raises", "the model broke"), ("nan", "NaN"), ("shape", "shape")])
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("raises", "the model broke"),
+        ("nan", "NaN"),
+        ("shape", "shape"),
+        ("exits", "tried to end the process (exit code 7)"),
+    ],
+)
 def test_a_faulty_unit_becomes_a_failed_row(tmp_path: Path, fault: str, reason: str) -> None:
     make_clips(tmp_path / "clips", 2)
     rng = np.random.default_rng(9)

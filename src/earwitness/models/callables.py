@@ -30,6 +30,7 @@ from torch import Tensor
 
 from ..errors import ModelError
 from .base import Model, as_logits, fingerprint_network, scores_of
+from .guarded import guarded
 
 
 class CallableModel(Model):
@@ -125,7 +126,8 @@ def _is_model(thing: Any) -> bool:
 def _import(where: str, spec: str) -> ModuleType:
     try:
         if not where.endswith(".py"):
-            return importlib.import_module(where)
+            with guarded(spec):
+                return importlib.import_module(where)
         path = Path(where)
         if not path.is_file():
             raise ModelError(f"{spec}: no such file {where}; give the path of a Python file")
@@ -135,7 +137,8 @@ def _import(where: str, spec: str) -> ModuleType:
         assert loader.loader is not None
         module = importlib.util.module_from_spec(loader)
         sys.modules[name] = module  # dataclasses and typing look modules up there
-        loader.loader.exec_module(module)
+        with guarded(spec):
+            loader.loader.exec_module(module)
     except ModelError:
         raise
     except Exception as error:

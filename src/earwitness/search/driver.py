@@ -20,6 +20,7 @@ from threadpoolctl import ThreadpoolController
 
 from ..errors import ModelError
 from ..models import Classifier
+from ..models.guarded import guarded
 from ..signal.masks import Mask
 from ..signal.spectrum import Signals
 from .questions import Answer, BudgetSpent, Search
@@ -237,7 +238,8 @@ class Driver:
         return self._average(torch.cat(signals) if len(signals) > 1 else signals[0], half)
 
     def _average(self, waveforms: torch.Tensor, half: bool) -> Log:
-        with torch.inference_mode(), torch.autocast(waveforms.device.type, torch.float16, enabled=half):
+        at_half = torch.autocast(waveforms.device.type, torch.float16, enabled=half)
+        with torch.inference_mode(), at_half, guarded(self.classifier.model.spec):
             answers = [self.classifier.log_probabilities(waveforms).float() for _ in range(self.repeats)]
         total = answers[0] if self.repeats == 1 else torch.stack(answers).logsumexp(0) - np.log(self.repeats)
         if not bool(torch.isfinite(total.exp()).all()):
