@@ -23,9 +23,10 @@ VIEWS = (
     ("report-overview", "#/", "light", 1240),
     ("report-transfer", "#/transfer?kind=complete&cell=0-2", "light", 1240),
     ("report-difference", "#/transfer?kind=complete&minus=sufficient", "light", 800),
-    ("report-clip", "#/clip/{clip}?signal=complete", "light", 1480),
+    ("report-clip", "#/clip/{clip}?signal=robust", "light", 1980),
     ("report-clip-dark", "#/clip/{clip}?signal=complete", "dark", 1180),
     ("report-clips", "#/clips?only=disagree", "light", 760),
+    ("report-evidence", "#/section/evidence", "light", 1240),
     ("report-chance", "#/section/chance", "light", 760),
     ("report-certainty", "#/section/certainty", "dark", 760),
 )
