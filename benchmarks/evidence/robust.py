@@ -38,10 +38,10 @@ NULLS = ("null_energy", "null_profile")
 Row = dict[str, Any]
 
 
-def measure(names: Sequence[str], clips: int, delta: float, domain: str) -> list[Row]:
+def measure(names: Sequence[str], clips: int, settings: SearchSettings) -> list[Row]:
     """One row a model, clip and kind of set; two clips side by side."""
     rows = []
-    work = partial(measure_clip, tuple(names), delta, domain)
+    work = partial(measure_clip, tuple(names), settings)
     with ProcessPoolExecutor(2, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         for number, found in enumerate(pool.map(work, range(clips), load_clips(clips, OFFSET))):
             rows += found
@@ -49,12 +49,12 @@ def measure(names: Sequence[str], clips: int, delta: float, domain: str) -> list
     return rows
 
 
-def measure_clip(names: Sequence[str], delta: float, domain: str, number: int, clip: Clip) -> list[Row]:
+def measure_clip(names: Sequence[str], settings: SearchSettings, number: int, clip: Clip) -> list[Row]:
     """The rows of one clip."""
     classifiers, rows = load_models(names), []
     for name, classifier in classifiers.items():
-        found = explain_both(clip, classifier, delta, domain)
-        rows += [{"clip": number, "model": name, **row} for row in judge(name, classifiers, *found, delta)]
+        found = explain_both(clip, classifier, settings)
+        rows += [{"clip": number, "model": name, **row} for row in judge(name, classifiers, *found, settings.delta)]
     return rows
 
 
@@ -64,9 +64,9 @@ def load_models(names: Sequence[str]) -> dict[str, Classifier]:
     return {name: load_model(name) for name in names}
 
 
-def explain_both(clip: Clip, classifier: Classifier, delta: float, domain: str) -> tuple[Any, dict[str, Row]]:
+def explain_both(clip: Clip, classifier: Classifier, settings: SearchSettings) -> tuple[Any, dict[str, Row]]:
     """The plain and the robust set, each with its size and questions; robust ones that failed have a reason."""
-    explanation = explain(clip, classifier, SearchSettings(delta=delta, budget=3000, domain=domain))
+    explanation = explain(clip, classifier, settings)
     robust = find_robust(explanation, classifier, RobustSettings())
     size = explanation.spectrum.size
     sets = {}
@@ -142,9 +142,11 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS)
     parser.add_argument("--delta", type=float, default=0.9)
     parser.add_argument("--domain", default="rfft")
+    parser.add_argument("--budget", type=int, default=3000, help="of the plain search")
     options = parser.parse_args()
+    settings = SearchSettings(delta=options.delta, budget=options.budget, domain=options.domain)
     torch.set_num_threads(1)
-    rows = measure(options.models, options.clips, options.delta, options.domain)
+    rows = measure(options.models, options.clips, settings)
     table = summarize(rows)
     print(json.dumps(table, indent=1))
     RESULTS.mkdir(exist_ok=True)
