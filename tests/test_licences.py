@@ -1,0 +1,30 @@
+"""Licences of what is installed: all are told, allowed, and on the page."""
+
+from __future__ import annotations
+
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+_SPEC = spec_from_file_location("licences", ROOT / "tools" / "licences.py")
+assert _SPEC is not None
+assert _SPEC.loader is not None
+licences = module_from_spec(_SPEC)
+_SPEC.loader.exec_module(licences)
+
+
+def test_every_licence_is_allowed_and_every_distribution_is_listed() -> None:
+    page = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
+    needed = licences.needed()
+    assert {"torch", "numpy", "polars", "soundfile"} <= {one.metadata["Name"].lower() for one in needed}
+    for one in needed:
+        licence = licences.licence_of(one)
+        assert licences.allowed(licence), f"{one.metadata['Name']}: {licence}"
+        assert f"| {one.metadata['Name']} | " in page, f"{one.metadata['Name']}: run tools/licences.py again"
+
+
+def test_what_is_not_allowed_is_refused() -> None:
+    for licence in ("GPL-3.0-only", "AGPL-3.0", "MIT AND GPL-3.0-only", "not told", "Proprietary", ""):
+        assert not licences.allowed(licence), licence
+    for licence in ("MIT", "MIT License", "GPL-3.0-only OR MIT", "Apache-2.0 WITH LLVM-exception", "LGPL-2.1-or-later"):
+        assert licences.allowed(licence), licence
