@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import re
 import sqlite3
@@ -150,3 +152,17 @@ def test_a_mask_is_unpacked_to_its_size_and_no_further() -> None:
     np.testing.assert_array_equal(unpack_mask(pack_mask(mask), 1001), mask)
     with pytest.raises(ValueError, match="cut off"):
         unpack_mask(pack_mask(mask)[:-6], 1001)
+
+
+@pytest.mark.parametrize(("number", "said"), [
+    (errno.ENOLCK, "keeps no locks"), (errno.EOPNOTSUPP, "keeps no locks"), (errno.EWOULDBLOCK, "is writing to it"),
+])  # fmt: skip
+def test_a_drive_without_locks_is_refused_and_not_taken_for_another_writer(
+    number: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("earwitness.study.store.lock._take", refuse)
+    with pytest.raises(StoreError, match=said):
+        Store(tmp_path / "s.db", write=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -22,6 +23,10 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+#: what the system says where another process holds the lock, and not that there are none
+HELD = (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK)
+
+
 class Lock:
     """Held from when it is made until it is freed.
 
@@ -33,7 +38,7 @@ class Lock:
     Raises
     ------
     StoreError
-        Another process holds it.
+        Another process holds it, or the file system keeps no locks.
     OSError
         The file cannot be made.
     """
@@ -42,10 +47,15 @@ class Lock:
         self._file = open(path.with_name(path.name + ".lock"), "a+", encoding="utf-8")  # noqa: SIM115 - held
         try:
             _take(self._file)
-        except OSError:
+        except OSError as error:
             self._file.seek(0)
             other = self._file.read().strip() or "unknown"
             self._file.close()
+            if error.errno not in HELD:
+                raise StoreError(
+                    f"{path}: its file system keeps no locks ({error}), so that two writers could spoil it; keep the"
+                    " store on another drive, and copy it there"
+                ) from None
             raise StoreError(f"{path}: process {other} is writing to it; wait for it or stop it") from None
         self._file.truncate(0)
         self._file.write(str(os.getpid()))
