@@ -40,7 +40,7 @@ def test_the_prohibition_holds(offline: list[Any]) -> None:
 def test_the_demo_needs_no_network(offline: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     small = {
         "models": demo.QUICK["models"][:2], "search": {"delta": 0.5, "budget": 40},
-        "robust": {"searched": 2, "verified": 2, "questions": 10},
+        "robust": {"level": 0.2, "searched": 2, "verified": 2, "questions": 10},
     }  # fmt: skip
     monkeypatch.setattr(demo, "QUICK", {**demo.QUICK, **small})
     run = CliRunner().invoke(app, ["demo", "--out", str(tmp_path), "--limit", "1", "--quiet"], catch_exceptions=False)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from earwitness import ConfigError, explain
-from earwitness.analyses.robustness import Panel, Robustness, Survival, find_robust
+from earwitness.analyses.panel import Panel, Survival
+from earwitness.analyses.robustness import Robustness, find_robust
 from earwitness.explanation import Missing, Subset
 from earwitness.models import Classifier, Model
 from earwitness.search.driver import Driver
@@ -183,6 +184,35 @@ def test_a_set_that_fails_fresh_views_is_missing_and_says_why() -> None:
     found = find(Heard(), searched=1, views=("gain:20",), level=0.95)
     assert isinstance(found.robust, Missing)
     assert "fresh views" in found.robust.why
+
+
+def test_a_set_that_fails_fresh_views_is_sought_again_in_those(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first attempt knows two views and falls short; a later one learns from those, and is verified in others."""
+    settings: dict[str, object] = {"searched": 2, "views": ("gain:6",), "level": 0.9}
+    found = find(Heard(), **settings)
+    assert bins(found.robust) <= set(TRUE)
+    spectrum = found.explanation.spectrum
+    panels = [
+        Panel(
+            Driver(Classifier(Heard())),
+            Viewed(spectrum, draw_views(parse_views(("gain:6",)), spectrum, 64, SETTINGS.seed, "verify", *number)), 0,
+            SETTINGS.delta,
+        )
+        for number in [(), (1,), (2,)]
+    ]  # fmt: skip
+    assert isinstance(found.robust, Subset)
+    counts = [panel.count(from_runs(found.robust.runs, SIZE), Sufficient) for panel in panels]
+    assert found.survival["robust", 0] in counts[1:]
+    monkeypatch.setattr("earwitness.analyses.robustness.ATTEMPTS", 1)
+    once = find(Heard(), **settings)
+    assert isinstance(once.robust, Missing)
+    assert once.survival["robust", 0].held < found.survival["robust", 0].held
+
+
+def test_a_level_that_so_few_views_cannot_show_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"for level 0\.92 use 36 or more"):
+        RobustSettings(verified=35)
+    assert RobustSettings(verified=36).verified == 36
 
 
 @pytest.mark.parametrize(("held", "views"), [(64, 64), (62, 64), (1, 2), (0, 8)])

@@ -1,9 +1,9 @@
-"""What robust sets are worth beside plain ones: ``python -m benchmarks.evidence.robust [--clips N] [--domain D]``.
+"""What robust sets are worth beside plain ones: ``python -m benchmarks.evidence.robust [--panel P] [--domain D]``.
 
-Of each digit model and clip (none of which the search was tuned on): the plain sufficient set, and the robust one. Both
-are asked in views that neither search nor verification saw: in how many do they hold with their own model, and in how
-many do the other models accept them? Beside that, what those accept of random sets of the same energy, and of the same
-profile, in the same views. Rates have intervals from resampling clips.
+Of each model of a panel and clip (none of which the search was tuned on): the plain sufficient set, and the robust one.
+Both are asked in views that neither search nor verification saw: in how many do they hold with their own model, and in
+how many do the other models accept them? Beside that, what those accept of random sets of the same energy, and of the
+same profile, in the same views. Rates have intervals from resampling clips.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.search.bench import MODELS, load_clips, load_model
+from benchmarks.evidence.panels import PANELS, load_models
 
 from earwitness import Classifier, Clip, RobustSettings, SearchSettings, Subset, explain, find_robust
 from earwitness.analyses.chance import draw_nulls
-from earwitness.analyses.robustness import Panel
+from earwitness.analyses.panel import Panel
 from earwitness.search.driver import Driver
 from earwitness.search.questions import Sufficient
 from earwitness.signal.masks import Mask, from_runs
@@ -31,43 +31,42 @@ from earwitness.signal.views import Viewed, draw_views, in_view, parse_views
 from earwitness.transferability.statistics.rates import cluster_bootstrap
 
 RESULTS = Path(__file__).parent / "results"
-OFFSET = 1  #: of the clips: the search was tuned on those at 0
 UNSEEN = 24  #: views that judge
 KINDS = ("sufficient", "robust")
 NULLS = ("null_energy", "null_profile")
 Row = dict[str, Any]
 
 
-def measure(names: Sequence[str], clips: int, settings: SearchSettings) -> list[Row]:
+def measure(panel: str, clips: int, settings: SearchSettings, robust: RobustSettings) -> list[Row]:
     """One row a model, clip and kind of set; two clips side by side."""
     rows = []
-    work = partial(measure_clip, tuple(names), settings)
+    work = partial(measure_clip, panel, settings, robust)
     with ProcessPoolExecutor(2, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        for number, found in enumerate(pool.map(work, range(clips), load_clips(clips, OFFSET))):
+        for number, found in enumerate(pool.map(work, range(clips), PANELS[panel].clips(clips))):
             rows += found
             print(f"clip {number + 1} of {clips}", flush=True)
     return rows
 
 
-def measure_clip(names: Sequence[str], settings: SearchSettings, number: int, clip: Clip) -> list[Row]:
+def measure_clip(panel: str, settings: SearchSettings, robust: RobustSettings, number: int, clip: Clip) -> list[Row]:
     """The rows of one clip."""
-    classifiers, rows = load_models(names), []
+    classifiers, rows = models(panel), []
     for name, classifier in classifiers.items():
-        found = explain_both(clip, classifier, settings)
+        found = explain_both(clip, classifier, settings, robust)
         rows += [{"clip": number, "model": name, **row} for row in judge(name, classifiers, *found, settings.delta)]
     return rows
 
 
-@cache
-def load_models(names: Sequence[str]) -> dict[str, Classifier]:
-    """Once a process."""
-    return {name: load_model(name) for name in names}
+#: once a process
+models = cache(load_models)
 
 
-def explain_both(clip: Clip, classifier: Classifier, settings: SearchSettings) -> tuple[Any, dict[str, Row]]:
+def explain_both(
+    clip: Clip, classifier: Classifier, settings: SearchSettings, wanted: RobustSettings
+) -> tuple[Any, dict[str, Row]]:
     """The plain and the robust set, each with its size and questions; robust ones that failed have a reason."""
     explanation = explain(clip, classifier, settings)
-    robust = find_robust(explanation, classifier, RobustSettings())
+    robust = find_robust(explanation, classifier, wanted)
     size = explanation.spectrum.size
     sets = {}
     for kind, part in (("sufficient", explanation.sufficient[0]), ("robust", robust.robust)):
@@ -139,18 +138,19 @@ def main() -> None:
     """Measure, print, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=int, default=30)
-    parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS)
+    parser.add_argument("--panel", default="digits", choices=PANELS)
     parser.add_argument("--delta", type=float, default=0.9)
     parser.add_argument("--domain", default="rfft")
     parser.add_argument("--budget", type=int, default=3000, help="of the plain search")
+    parser.add_argument("--questions", type=int, default=RobustSettings().questions, help="for a robust set")
     options = parser.parse_args()
     settings = SearchSettings(delta=options.delta, budget=options.budget, domain=options.domain)
     torch.set_num_threads(1)
-    rows = measure(options.models, options.clips, settings)
+    rows = measure(options.panel, options.clips, settings, RobustSettings(questions=options.questions))
     table = summarize(rows)
     print(json.dumps(table, indent=1))
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"robust-{options.domain.replace(':', '-')}.json"
+    path = RESULTS / f"robust-{options.panel}-{options.domain.replace(':', '-')}.json"
     path.write_text(json.dumps({"options": vars(options), "table": table, "rows": rows}, indent=1) + "\n")
 
 

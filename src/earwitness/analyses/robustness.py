@@ -7,55 +7,38 @@ afresh, with the one-sided 95 % lower bound of Clopper and Pearson (*Biometrika*
 62 give 0.905.
 
 *Robust sets* (:mod:`earwitness.search.robustness`) are sought in other views and verified in these: one whose bound
-falls short of the level wanted is no robust set, and said so.
+falls short of the level wanted is no robust set. The search then goes on from it, the views in which it failed among
+those that it asks, and what comes of that is verified in views drawn afresh again, never in those that it has learnt
+from. After ``ATTEMPTS`` there is no robust set, and it is said so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.stats
+from numpy.typing import NDArray
 
 from ..explanation import Explanation, Missing, Part, Subset, describe, make_subset, writing
 from ..models import Classifier
-from ..search.driver import Driver, Job
-from ..search.questions import Complete, Found, Sufficient, Target
-from ..search.robustness import Makes, Robust, robust
+from ..search.driver import Driver
+from ..search.questions import Complete, Found, Sufficient
+from ..search.robustness import Makes
 from ..search.settings import FOUND, RobustSettings, SearchSettings
 from ..signal.audio import Clip
 from ..signal.masks import Mask, from_runs
 from ..signal.spectrum import Spectrum
-from ..signal.views import Viewed, draw_views, in_view, parse_views
+from ..signal.views import Viewed, draw_views, parse_views
+from .panel import Panel, Survival
 
-#: one-sided, of the bounds of survival
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Survival:
-    """In how many views a set holds.
-
-    Attributes
-    ----------
-    held, views : int
-    """
-
-    held: int
-    views: int
-
-    @property
-    def share(self) -> float:
-        """Of the views in which it holds."""
-        return self.held / self.views
-
-    @property
-    def low(self) -> float:
-        """Lower bound of the share, one-sided, 95 % (Clopper and Pearson)."""
-        return float(scipy.stats.beta.ppf(1 - CONFIDENCE, self.held, self.views - self.held + 1)) if self.held else 0.0
+#: times that a robust set is sought, each in the light of the views in which the one before failed
+ATTEMPTS = 3
+SHARE = 0.75  #: of the questions left for an attempt, if others may follow it
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,80 +202,80 @@ def measure(
     ConfigError
         See :func:`find_robust`.
     """
-    kinds, seed, delta = parse_views(settings.views), search.seed, search.delta
-    searched = draw_views(kinds, spectrum, settings.searched, seed, "search", others=others)
-    verified = draw_views(kinds, spectrum, settings.verified, seed, "verify", others=others)
-    aims = Panel(driver, Viewed(spectrum, searched), label, delta)
-    fresh = Panel(driver, Viewed(spectrum, verified), label, delta)
+    kinds = parse_views(settings.views)
+
+    def draw(count: int, *purpose: object) -> Panel:
+        views = draw_views(kinds, spectrum, count, search.seed, *purpose, others=others)
+        return Panel(driver, Viewed(spectrum, views), label, search.delta)
+
+    aims, fresh = draw(settings.searched, "search"), draw(settings.verified, "verify")
     survival = {name: fresh.count(mask, Sufficient) for name, mask in sets.items()}
+    seeker = _Seeker(settings, search.seed, survival, partial(draw, settings.verified, "verify"), [aims], [fresh])
     known = sorted(sets, key=lambda name: (FOUND.index(name[0]), sets[name].sum(), name[1]))
-    sufficient = [sets[name] for name in known]
-    robust_set, found = _find(aims, fresh, "robust", Sufficient, sufficient, settings, seed, survival)
+    robust_set, found = seeker.seek("robust", Sufficient, [sets[name] for name in known])
     both = [*([] if found is None else [found]), *(sets[name] for name in known if name[0] != "sufficient")]
-    whole, _ = _find(aims, fresh, "robust_complete", Complete, both, settings, seed, survival)
-    return Measured(survival, robust_set, whole, aims.asked + fresh.asked)
+    whole, _ = seeker.seek("robust_complete", Complete, both)
+    return Measured(survival, robust_set, whole, seeker.queries)
 
 
-def _find(
-    aims: Panel, fresh: Panel, kind: str, of: Makes, known: Sequence[Mask], settings: RobustSettings, seed: int,
-    survival: dict[tuple[str, int], Survival],
-) -> tuple[Part, Mask | None]:  # fmt: skip
-    """A robust set as a record, or why there is none, and what was found; its survival is noted."""
-    found, spent = aims.seek(of, known, settings.questions, seed)
-    if found.mask is None:
-        return Missing(found.why or "none was found"), None
-    survival[kind, 0] = one = fresh.count(found.mask, of)
-    return _verified(fresh, found, found.mask, one, settings.level, spent), found.mask
+@dataclass
+class _Seeker:
+    """Seeks robust sets and verifies them; the survival of each is noted.
 
-
-class Panel:
-    """A clip in some views, and what a set must preserve in each.
-
-    Parameters
+    Attributes
     ----------
-    driver : Driver
-    viewed : Viewed
-    label : int
-        Index of the clip's own.
-    delta : float
-        A set holds in a view with at least this share of the confidence that the clip itself has there.
+    settings : RobustSettings
+    seed : int
+    survival : dict
+        By kind and draw.
+    draw : callable
+        Draws views to verify in: a number, each with views of its own.
+    aims, fresh : list of Panel
+        The views that searches asked, and those that verified; no search has learnt from the last of these.
     """
 
-    def __init__(self, driver: Driver, viewed: Viewed, label: int, delta: float) -> None:
-        self.driver, self.viewed = driver, viewed
-        self.views = len(viewed.views)
-        whole = np.ones((1, viewed.spectrum.size), dtype=bool)
-        clip = np.concatenate([in_view(whole, view, self.views) for view in range(self.views)])
-        answers = driver.evaluate(viewed, clip)
-        self.asked = self.views
-        self.targets = tuple(
-            Target(label, float(np.exp(np.float64(answer[label]))), delta) for answer in answers
-        )  # fmt: skip
+    settings: RobustSettings
+    seed: int
+    survival: dict[tuple[str, int], Survival]
+    draw: Callable[[int], Panel]
+    aims: list[Panel]
+    fresh: list[Panel]
 
-    def seek(self, of: Makes, known: Sequence[Mask], budget: int, seed: int) -> tuple[Found, int]:
-        """A set with a property in every view, and the questions asked for it."""
-        search = robust(of, self.targets, self.viewed.spectrum.energy, known, budget=budget, seed=seed)
-        job = next(self.driver.run([Job(self.viewed, search, budget)]))
-        if job.error is not None:
-            raise job.error
-        assert job.result is not None
-        self.asked += job.asked
-        return job.result, job.asked
+    @property
+    def queries(self) -> int:
+        """Questions asked by all of it."""
+        return sum(panel.asked for panel in (*self.aims, *self.fresh))
 
-    def count(self, mask: Mask, of: Makes) -> Survival:
-        """In how many of the views a set has a property."""
-        parts = Robust(of, self.targets, tuple(range(self.views))).parts
-        answers = self.driver.evaluate(self.viewed, np.concatenate([part.masks(mask[None]) for part in parts]))
-        self.asked += len(parts)
-        slack = np.array([part.slack(answer[None])[0] for part, answer in zip(parts, answers, strict=True)])
-        held = slack.reshape(self.views, -1).min(axis=1) >= 0
-        return Survival(int(held.sum()), self.views)
+    def seek(self, kind: str, of: Makes, known: Sequence[Mask]) -> tuple[Part, Mask | None]:
+        """A robust set as a record, or why there is none, and what was found last."""
+        aims, spent, last = self.aims[0], 0, None
+        part: Part = Missing("none was found")
+        for attempt in range(1, ATTEMPTS + 1):
+            left = self.settings.questions - spent
+            budget = left if attempt == ATTEMPTS else math.ceil(left * SHARE)
+            found, asked = aims.seek(of, known, budget, self.seed)
+            spent += asked
+            if found.mask is None:
+                return (part if last is not None else Missing(found.why or "none was found")), last
+            last = found.mask
+            holds = self.fresh[-1].ask(last, of)
+            self.survival[kind, 0] = Survival(int(holds.sum()), holds.size)
+            part = self._verified(found, last, self.survival[kind, 0], spent)
+            if isinstance(part, Subset) or attempt == ATTEMPTS or spent >= self.settings.questions:
+                break
+            aims, known = self._learn(aims, holds), [last, *known]
+        return part, last
 
+    def _learn(self, aims: Panel, holds: NDArray[np.bool_]) -> Panel:
+        """Views to ask: those in which the last set failed as well; what verifies next is drawn afresh."""
+        self.aims.append(aims.joined(self.fresh[-1], np.flatnonzero(~holds)))
+        self.fresh.append(self.draw(len(self.fresh)))
+        return self.aims[-1]
 
-def _verified(panel: Panel, found: Found, mask: Mask, survival: Survival, level: float, spent: int) -> Part:
-    """A robust set as a record if it survives the views it was not sought in, else the reason why there is none."""
-    if survival.low < level:
-        held = f"held in {survival.held} of {survival.views} fresh views"
-        return Missing(f"the set found {held}: surely in no more than {survival.low:.2f}, wanted {level:g}")
-    answer = panel.driver.evaluate(panel.viewed, in_view(mask[None], None, panel.views))[0]
-    return make_subset(panel.viewed.spectrum, mask, answer, found.certificate, spent + 1, found.why)
+    def _verified(self, found: Found, mask: Mask, one: Survival, spent: int) -> Part:
+        """A robust set as a record if it survives the views it was not sought in, else the reason why there is none."""
+        if one.low < self.settings.level:
+            held, level = f"held in {one.held} of {one.views} fresh views", self.settings.level
+            return Missing(f"the set found {held}: surely in no more than {one.low:.2f}, wanted {level:g}")
+        panel = self.fresh[-1]
+        return make_subset(panel.viewed.spectrum, mask, panel.evaluate(mask), found.certificate, spent + 1, found.why)

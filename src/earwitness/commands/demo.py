@@ -24,7 +24,7 @@ QUICK: dict[str, Any] = {
     **FULL,
     "name": "Earwitness demo, a first look",
     "search": {"delta": 0.5, "budget": 250},
-    "robust": {"searched": 8, "verified": 32, "questions": 150},
+    "robust": {"level": 0.9, "searched": 8, "verified": 32, "questions": 150},
     "curves": {"levels": [0.02, 0.1, 0.25, 0.5, 1.0], "draws": 1, "profiles": 1},
 }
 #: recordings of each

@@ -34,7 +34,6 @@ from .minimality import Best
 from .problem import limited
 from .questions import TOLERANCE, BudgetSpent, Certificate, Found, Part, Property, Search, Target
 from .singles import ask_singles, offer_singles
-from .sufficiency import shortest_prefix
 
 Makes = Callable[[Target], Property]
 
@@ -47,7 +46,6 @@ GROWTH = ((4, 60), (10, 80), (38, 120))  #: variables more, and questions of a c
 LONGEST, CLIMB = 40, 120  #: the same where no known set can be grown: variables, and questions
 MOST = 3  #: times the questions of one, of climbs in one view after the other
 UNLIMITED = 1 << 30
-GRID = 2.0  #: growth of the prefixes
 BOLDNESS = 1.0  #: standard deviations that not knowing is worth to a climb
 
 
@@ -173,7 +171,7 @@ def robust(
         yield from search.seek(known, budget)
     best = search.best
     if best.mask is None:
-        return Found(None, why="the budget was spent before a set was found that holds in every view")
+        return Found(None, why="no set was found within the budget that holds in every view")
     return best.found("the budget was spent" if best.certificate.kind == "none" else "")
 
 
@@ -202,18 +200,37 @@ class _Search:
         (holds, nearest), spent = yield from limited(self._begin(known), left)
         left -= spent
         if nearest is not None and (holds is None or holds.sum() > SMALL):
-            start, slack = nearest
-            for more, questions in GROWTH:
-                climb = self._climb(start, slack, int(start.sum()) + more, questions)
-                found, spent = yield from limited(climb, left)
-                left -= spent
-                if found is not None:
-                    holds = found
-                    break
+            grown, spent = yield from limited(self._grow(*nearest), left // 2)
+            left -= spent
+            holds = holds if grown is None else grown
+        if holds is None and nearest is not None:
+            holds, spent = yield from limited(self._prefix(nearest[0]), left)
+            left -= spent
         if holds is not None:
             yield from self._reduce(holds, left)
         else:
             yield from self._from_singles(left)
+
+    def _grow(self, mask: Mask, slack: float) -> Search[Mask | None]:
+        """From a small set to one that holds in all views, by as few variables as may be."""
+        with suppress(BudgetSpent):
+            for more, questions in GROWTH:
+                found: Mask | None = yield from self._climb(mask, slack, int(mask.sum()) + more, questions)
+                if found is not None:
+                    return found
+        return None
+
+    def _prefix(self, mask: Mask) -> Search[Mask | None]:
+        """To a set that holds in all views, by the variables of most energy: 1, 2, 4, 8, ... of them."""
+        count = 1
+        while count < 2 * mask.size:
+            longer = mask.copy()
+            longer[self.order[:count]] = True
+            _, slack = yield from self._check(longer)
+            if slack >= TOLERANCE:
+                return longer
+            count *= 2
+        return None
 
     def _begin(self, known: Sequence[Mask]) -> Search[tuple[Mask | None, tuple[Mask, float] | None]]:
         """The first known set that holds in all views, and the small one that comes nearest, with its slack."""
@@ -239,8 +256,7 @@ class _Search:
             found, spent = yield from limited(self._climb(singles[row], float(slack[row]), LONGEST, CLIMB), left)
             left -= spent
             if found is None and number == 1:
-                prefix = shortest_prefix(self.everywhere, self.order, energy.size, GRID)
-                found, spent = yield from limited(prefix, left)
+                found, spent = yield from limited(self._prefix(singles[row]), left)
                 left -= spent
             if found is not None:
                 yield from self._reduce(found, left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ..errors import ConfigError, nearest
@@ -11,7 +12,9 @@ from ..signal.domains import Domain
 #: raised whenever a search begins to find other sets for the same settings: a study's results never mix the two
 REVISION = 5
 #: the same of robust sets: what was found with another is not taken for this one's
-ROBUST_REVISION = 1
+ROBUST_REVISION = 2
+#: one-sided, of the bounds of survival
+CONFIDENCE = 0.95
 #: kinds of set that a search finds, those that survive, and with what is left without a complete one, all of them
 FOUND = ("sufficient", "complete", "one_complete")
 ROBUST = ("robust", "robust_complete")
@@ -42,10 +45,20 @@ class RobustSettings(Settings):
         ("noise:30", "gain:6", "shift:10"),
         "harmless changes: noise:DB, gain:DB, shift:MS, room, codec:mp3, codec:vorbis, others",
     )
-    level: float = setting(0.9, "τ: share of the views in which a robust set holds, surely", gt=0, lt=1)
+    level: float = setting(0.92, "τ: share of the views in which a robust set holds, surely", gt=0, lt=1)
     searched: int = setting(32, "views that the search asks", ge=1, le=MOST_SETS)
     verified: int = setting(64, "views drawn afresh to verify in", ge=2, le=MOST_SETS)
     questions: int = setting(1500, "to seek each kind of robust set with, at most", ge=10, le=MOST_QUESTIONS)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        most = (1 - CONFIDENCE) ** (1 / self.verified)  # the bound of Clopper and Pearson where none fails
+        if most < self.level:
+            enough = math.ceil(math.log(1 - CONFIDENCE) / math.log(self.level))
+            raise ConfigError(
+                f"verified {self.verified}: a set that holds in all of {self.verified} views surely holds in no more "
+                f"than {most:.3f} of all; for level {self.level:g} use {enough} or more"
+            )
 
 
 @dataclass(frozen=True)
