@@ -6,7 +6,9 @@ import errno
 import os
 import random
 import re
+import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from earwitness.study.status import study_status
 from earwitness.study.store import Store, pack
 from earwitness.study.store.packing import pack_mask, unpack_mask
 from earwitness.transferability.options import Options
+from stores import rewrite
+from test_steps import EVIDENCE, SAMPLES, rows_of
 from test_study import do, dump, make_clips, study_of
 
 FLIPS = 40
@@ -55,9 +59,8 @@ def read_everything(path: Path) -> None:
 
 
 def edit(path: Path, query: str, *values: Any) -> None:
-    with sqlite3.connect(path) as db:
+    with rewrite(path) as db:
         assert db.execute(query, values).rowcount == 1
-    db.close()
 
 
 NAN = pack(np.full(3, np.nan, np.float32))
@@ -130,14 +133,83 @@ def test_what_a_message_says_mends_the_store(tmp_path: Path, table: str) -> None
     assert sorted(map(repr, dump(tmp_path / "s.db"))) == sorted(map(repr, before))
 
 
-def test_flipped_bits_are_a_message_or_nothing(content: bytes, tmp_path: Path) -> None:
-    rng, refused = random.Random(0), 0
+CHANGES = [
+    "UPDATE subsets SET energy = energy * 0.99 WHERE id = 1",
+    "UPDATE subsets SET explanation = 2, draw = 9 WHERE id = 1",
+    "DELETE FROM subsets WHERE id = 2",
+    "DELETE FROM subsets WHERE parent IS NOT NULL AND id % 3 = 0",
+    "UPDATE subsets SET id = 1000 WHERE id = (SELECT max(id) FROM subsets)",
+    "INSERT INTO subsets (explanation, kind, draw, why) VALUES (1, 'sufficient', 7, 'by hand')",
+    "UPDATE explanations SET queries = queries + 1 WHERE id = 1",
+    "DELETE FROM explanations WHERE id = 1",
+    "UPDATE originals SET log_probabilities = zeroblob(12) WHERE clip = 1 AND model = 1",
+    "DELETE FROM originals WHERE clip = 1",
+    "UPDATE transfers SET model = 1 - model WHERE subset = 1 AND model = 1",
+    "DELETE FROM transfers WHERE subset % 2 = 0",
+    "UPDATE results SET rows = '[]' WHERE unit = (SELECT min(unit) FROM results)",
+    "DELETE FROM results WHERE analysis = 'survival'",
+    "UPDATE files SET clip = 3 - clip",
+    "UPDATE digests SET digest = digest + 1 WHERE digest = (SELECT min(digest) FROM digests)",
+    "DELETE FROM digests WHERE name = 'transfers'",
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_rows_changed_by_another_hand_are_refused_and_made_again(tmp_path: Path, evidence: Path, change: str) -> None:
+    shutil.copytree(evidence, tmp_path / "copy")
+    path = tmp_path / "copy" / "s.db"
+    before = rows_of(path), numbers(path)
+    with closing(sqlite3.connect(path)) as db, db:
+        assert db.execute(change).rowcount > 0
+    with pytest.raises(StoreError, match=r"not as written.* have it made again: earwitness study run"):
+        Store(path)
+    do(study_of(evidence / "clips", "high", "other", **EVIDENCE), path)
+    read_everything(path)
+    assert (rows_of(path), numbers(path)) == before
+    with Store(path, write=True) as store:
+        assert not store.mended
+
+
+@pytest.fixture(scope="module")
+def evidence(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished study with every kind of evidence."""
+    folder = tmp_path_factory.mktemp("evidence")
+    make_clips(folder / "clips", 2, SAMPLES)
+    do(study_of(folder / "clips", "high", "other", **EVIDENCE), folder / "s.db")
+    return folder
+
+
+@pytest.mark.parametrize("change", [
+    "UPDATE clips SET label = 'other' WHERE id = 1", "DELETE FROM models WHERE id = 2",
+    "UPDATE settings SET search = replace(search, 'delta', 'Delta')", "DELETE FROM planned_clips WHERE clip = 1",
+    "INSERT INTO meta VALUES ('other', '1')", "CREATE TABLE other (x)",
+    "CREATE TRIGGER other AFTER INSERT ON transfers BEGIN DELETE FROM transfers; END",
+])  # fmt: skip
+def test_what_is_not_made_again_is_refused_to_writers_too(content: bytes, tmp_path: Path, change: str) -> None:
+    (tmp_path / "s.db").write_bytes(content)
+    with closing(sqlite3.connect(tmp_path / "s.db")) as db, db:
+        db.execute(change)
+    for write in (False, True):
+        with pytest.raises(StoreError, match=r"not as written.*restore a copy"):
+            Store(tmp_path / "s.db", write=write)
+
+
+def numbers(path: Path) -> list[str]:
+    """What a study says, as text."""
+    with Store(path) as store:
+        tables = study_tables(store, Options(draws=10))
+        return [repr(table.to_dict(as_series=False)) for table in tables.values()] + [repr(study_status(store))]
+
+
+def test_flipped_bits_are_refused_or_change_no_number(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "s.db").write_bytes(content)
+    sound, rng, refused = numbers(tmp_path / "s.db"), random.Random(0), 0
     for _ in range(FLIPS):
         damaged = bytearray(content)
         damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
         (tmp_path / "s.db").write_bytes(damaged)
         try:
-            read_everything(tmp_path / "s.db")
+            assert numbers(tmp_path / "s.db") == sound
         except EarwitnessError:
             refused += 1
     assert 0 < refused < FLIPS

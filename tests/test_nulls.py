@@ -16,6 +16,7 @@ from earwitness.study.answers import load_answers
 from earwitness.study.run import Summary
 from earwitness.study.store import Store
 from earwitness.transferability.answers import unique_names
+from stores import rewrite
 from test_study import do, dump, make_clips, study_of
 
 
@@ -72,7 +73,7 @@ def test_a_store_of_fewer_kinds_gets_what_it_lacks(tmp_path: Path) -> None:
     make_clips(tmp_path / "clips", 2)
     do(study_of(tmp_path / "clips", "low", "high", transfer={"nulls": 2}), tmp_path / "s.db")
     whole = nulls_of(tmp_path / "s.db")
-    with sqlite3.connect(tmp_path / "s.db") as db:
+    with rewrite(tmp_path / "s.db") as db:
         gone = "(SELECT id FROM subsets WHERE kind = 'null_profile')"
         db.execute(f"DELETE FROM transfers WHERE subset IN {gone}")
         db.execute("DELETE FROM subsets WHERE kind = 'null_profile'")
@@ -130,13 +131,13 @@ def test_only_the_models_of_the_plan_count(tmp_path: Path) -> None:
 def test_a_stored_answer_with_nan_and_one_label_are_refused(tmp_path: Path) -> None:
     make_clips(tmp_path / "clips", 1)
     do(study_of(tmp_path / "clips", "low", "high"), tmp_path / "s.db")
-    with sqlite3.connect(tmp_path / "s.db") as db:
+    with rewrite(tmp_path / "s.db") as db:
         nan = np.full(3, np.nan, dtype="<f4").tobytes()
         subset = db.execute("SELECT min(subset) FROM transfers").fetchone()[0]
         db.execute("UPDATE transfers SET log_probabilities = ? WHERE subset = ?", (nan, subset))
     with Store(tmp_path / "s.db") as store, pytest.raises(StoreError, match=f"subset {subset}, model 1 is damaged"):
         load_answers(store)
-    with sqlite3.connect(tmp_path / "s.db") as db:
+    with rewrite(tmp_path / "s.db") as db:
         db.execute("UPDATE settings SET labels = '[\"yes\"]'")
     with Store(tmp_path / "s.db") as store, pytest.raises(LabelError, match="1 label after alignment"):
         load_answers(store)

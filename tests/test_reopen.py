@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from earwitness import AudioError, SearchSettings, StoreError
+from earwitness.study.answers import study_tables
 from earwitness.study.reopen import reopen
+from earwitness.study.status import study_status
 from earwitness.study.store import Store
 from earwitness.study.store.schema import SCHEMA_VERSION
+from earwitness.transferability.options import Options
 from test_study import do, make_clips, study_of
 
 
@@ -57,35 +63,30 @@ def test_results_of_an_analysis_come_back_as_they_went_in(tmp_path: Path) -> Non
         assert store.analyses("k") == ["composition"]
 
 
-def test_a_store_of_schema_1_is_brought_up_to_date_and_keeps_its_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
+def test_a_store_of_an_older_schema_is_brought_up_to_date_and_keeps_its_rows(version: int, tmp_path: Path) -> None:
+    """Made by the versions that wrote these schemas, of the same two recordings and two models each."""
     path = tmp_path / "s.db"
-    make_clips(tmp_path / "clips", 1)
-    do(study_of(tmp_path / "clips", "low", "high"), path)
-    with sqlite3.connect(path) as db:
-        before = db.execute("SELECT id, kind, mask FROM subsets ORDER BY id").fetchall()
-        db.executescript(
-            "DROP VIEW signals; CREATE TABLE old (id INTEGER PRIMARY KEY, explanation INTEGER NOT NULL"
-            " REFERENCES explanations ON DELETE CASCADE, kind TEXT NOT NULL, draw INTEGER NOT NULL, mask BLOB,"
-            " size INTEGER, energy REAL, certificate TEXT, groups INTEGER, queries INTEGER, log_probabilities BLOB,"
-            " why TEXT NOT NULL, UNIQUE (explanation, kind, draw));"
-            "INSERT INTO old SELECT id, explanation, kind, draw, mask, size, energy, certificate, groups, queries,"
-            " log_probabilities, why FROM subsets; DROP TABLE subsets; ALTER TABLE old RENAME TO subsets;"
-            "DROP TABLE results; DROP TABLE options;"
-            "DROP TABLE planned_models; DROP TABLE planned_clips; DROP TABLE files; PRAGMA user_version = 1;"
-        )
-        judged = db.execute("SELECT subset, model, log_probabilities FROM transfers ORDER BY 1, 2").fetchall()
-    assert judged
-    with pytest.raises(StoreError, match="schema 1"):
+    shutil.copy(Path(__file__).with_name("fixtures") / f"schema-{version}.db", path)
+    rows = "SELECT id, kind, draw, mask, energy, certificate, queries, log_probabilities FROM subsets ORDER BY id"
+    answers = "SELECT subset, model, log_probabilities FROM transfers ORDER BY 1, 2"
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (version,)
+        before = [db.execute(query).fetchall() for query in (rows, answers)]
+    assert all(before)
+    with pytest.raises(StoreError, match=f"schema {version}"):
         Store(path)
     Store(path, write=True).close()
-    with sqlite3.connect(path) as db:
-        assert db.execute("SELECT id, kind, mask FROM subsets WHERE parent IS NULL ORDER BY id").fetchall() == before
+    with closing(sqlite3.connect(path)) as db:
+        assert [db.execute(query).fetchall() for query in (rows, answers)] == before
         assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
         assert db.execute("SELECT count(*) FROM planned_models").fetchone() == (2,)
-        assert db.execute("SELECT count(*) FROM planned_clips").fetchone() == (1,)
-        assert db.execute("SELECT subset, model, log_probabilities FROM transfers ORDER BY 1, 2").fetchall() == judged
+        assert db.execute("SELECT count(*) FROM planned_clips").fetchone() == (2,)
     assert schema_of(path) == schema_of_new(tmp_path / "new.db")
     with Store(path) as store:
+        assert (study_status(store)["models"], study_status(store)["explanations"]) == (2, 4)
+        alpha = study_tables(store, Options(draws=10))["matrix_sufficient"].head(2)
+        assert alpha.select(pl.nth(1, 2)).null_count().row(0) == (0, 0)
         assert store.results("k", "composition").is_empty()
 
 

@@ -24,6 +24,7 @@ from earwitness.study.export import export_tables
 from earwitness.study.store import Store
 from earwitness.study.verify import receipt, verify_study
 from planted_report import piece
+from stores import rewrite
 from test_study import MODELS, RATE, do, make_clips, study_of
 
 Corrupt = Callable[[Path], object]
@@ -49,7 +50,7 @@ def copy(made: Path, tmp_path: Path) -> Path:
     """Where it may be corrupted: the store and the explanation say where clips and models lie."""
     shutil.copytree(made, tmp_path / "copy")
     for name in ("s.db",):
-        with sqlite3.connect(tmp_path / "copy" / name) as db:
+        with rewrite(tmp_path / "copy" / name) as db:
             db.execute("UPDATE clips SET path = replace(path, ?, ?)", (str(made), str(tmp_path / "copy")))
             db.execute("UPDATE models SET spec = replace(spec, ?, ?)", (str(made), str(tmp_path / "copy")))
     path = tmp_path / "copy" / "explained" / "explanation.json"
@@ -65,7 +66,7 @@ def findings_of(folder: Path) -> set[str]:
 
 def sql(*statements: str) -> Corrupt:
     def corrupt(folder: Path) -> None:
-        with sqlite3.connect(folder / "s.db") as db:
+        with rewrite(folder / "s.db") as db:
             for statement in statements:
                 assert db.execute(statement).rowcount, statement
 
@@ -152,7 +153,7 @@ def test_every_stored_answer_that_is_changed_is_found(copy: Path) -> None:
             logs = np.frombuffer(packed, dtype="<f4").astype(np.float64)
             other = np.log(0.99 * np.exp(logs) + 0.01 * np.exp(np.roll(logs, 1)))  # one per cent of it elsewhere
             where = f"WHERE {columns} = ? AND model = ?"
-            with sqlite3.connect(copy / "s.db") as db:
+            with rewrite(copy / "s.db") as db:
                 db.execute(
                     f"UPDATE {table} SET log_probabilities = ? {where}", (other.astype("<f4").tobytes(), one, model)
                 )
@@ -161,7 +162,7 @@ def test_every_stored_answer_that_is_changed_is_found(copy: Path) -> None:
                     found = verify_study(store)
                 assert len(found.findings) == 1, (number, one, model)
                 assert found.findings[0].what == ("judgement", "answer")[number]
-            with sqlite3.connect(copy / "s.db") as db:
+            with rewrite(copy / "s.db") as db:
                 db.execute(f"UPDATE {table} SET log_probabilities = ? {where}", (packed, one, model))
     assert findings_of(copy) == set()
 

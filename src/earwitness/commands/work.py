@@ -38,6 +38,8 @@ def open_analysis(path: Path, output: Analysis) -> Iterator[tuple[Reopened, Repo
             make_writable(output.out)
         reporter = make_reporter(output.quiet, stack)
         store = stack.enter_context(Store(path, write=True))
+        if store.mended:
+            reporter.say(store.mended)
         yield reopen(store, output.device), reporter
 
 
@@ -52,6 +54,8 @@ def run_study(study: Study, folder: Path, path: Path, quiet: bool, retry_failed:
         store = stack.enter_context(Store(path, write=True))  # refused before models are loaded
         log = path.with_name(path.name + ".log")
         reporter = stack.enter_context(Logged(make_reporter(quiet, stack), log))
+        if store.mended:
+            reporter.say(store.mended)
         return run(plan(study, folder, reporter), store, reporter, retry_failed=retry_failed)
 
 

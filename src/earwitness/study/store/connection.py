@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import EarwitnessError, StoreError, brief
+from .digests import check, keep, seal
 from .lock import Lock
+from .mending import mend
 from .packing import unpack_all
 from .schema import MIGRATIONS, SCHEMA, SCHEMA_VERSION
 from .soundness import make_frame, refuse
@@ -50,6 +52,7 @@ class Connection:
     def __init__(self, path: str | Path, *, write: bool = False) -> None:
         self.path, self._write = Path(path), write
         self._lock: Lock | None = None
+        self.mended = ""  #: what was damaged and dropped at opening; empty: nothing was
         if not write and not self.path.is_file():
             raise StoreError(f"{self.path}: no such store; make one with: earwitness study run STUDY.toml")
         try:
@@ -185,7 +188,8 @@ class Connection:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         fresh = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
         if fresh and self._write:
-            self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION};")
+            self._seal()
         elif version == 0:
             raise StoreError(f"{self.path}: a database but no Earwitness store; choose another path")
         elif version > SCHEMA_VERSION:
@@ -198,11 +202,32 @@ class Connection:
                     f"{self.path}: schema {version} of an older version; bring it up to date with study run"
                 )
             self._db.execute("PRAGMA foreign_keys = OFF")  # a table that is made anew takes none with it
-            for old in range(version, SCHEMA_VERSION):
-                self._db.executescript(f"BEGIN; {MIGRATIONS[old]} PRAGMA user_version = {old + 1}; COMMIT;")
+            steps = "".join(MIGRATIONS[old] for old in range(version, SCHEMA_VERSION))
+            self._db.executescript(f"BEGIN; {steps} PRAGMA user_version = {SCHEMA_VERSION};")
+            self._seal()
             self._db.execute("PRAGMA foreign_keys = ON")
         if self._write:
             self._keep_safe()
+            keep(self._db)
+        self._check()
+
+    def _seal(self) -> None:
+        """Digest all rows, and end the transaction that made the tables."""
+        seal(self._db)
+        self._db.execute("COMMIT")
+
+    def _check(self) -> None:
+        """Hold all rows against their digests; who writes drops what is damaged, if the study makes it again."""
+        if not (damage := check(self._db, self.path)):
+            return
+        if not damage.mendable:
+            raise StoreError(f"{self.path}: {damage}; restore a copy of it, or run the study into a new one")
+        if not self._write:
+            raise StoreError(
+                f"{self.path}: {damage}; restore a copy of it, or have it made again: earwitness study run"
+            )
+        mend(self._db, damage)
+        self.mended = f"{self.path}: {damage}: dropped, with what was made of it, and made again"
 
     def _keep_safe(self) -> None:
         """Write-ahead log where the file system has what that needs (network drives do not)."""

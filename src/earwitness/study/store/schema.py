@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 SCHEMA = """
@@ -62,6 +62,8 @@ CREATE TABLE planned_clips (
 CREATE TABLE files (
   path TEXT NOT NULL, sample_rate INTEGER NOT NULL, seconds REAL NOT NULL, bytes INTEGER NOT NULL,
   modified INTEGER NOT NULL, clip INTEGER NOT NULL, PRIMARY KEY (path, sample_rate, seconds)) WITHOUT ROWID;
+-- a digest of every row of the other tables; of sets, the explanation they are a part of
+CREATE TABLE digests (digest INTEGER PRIMARY KEY, name TEXT NOT NULL, part INTEGER);
 """
 
 
@@ -95,6 +97,10 @@ CREATE TABLE files (
 INSERT INTO planned_models
   SELECT json_extract(s.value, '$'), m.key, m.value FROM meta s, meta i, json_each(i.value) m
   WHERE s.key = 'settings' AND i.key = 'models';
+-- the oldest did not note them: those that answered
+INSERT INTO planned_models
+  SELECT settings, row_number() OVER (PARTITION BY settings ORDER BY model) - 1, model
+  FROM (SELECT DISTINCT settings, model FROM originals) WHERE settings NOT IN (SELECT settings FROM planned_models);
 INSERT INTO planned_clips SELECT DISTINCT settings, clip FROM originals;
 """,
     # a column more in what makes a row unique: the table is made anew, rows keep their numbers
@@ -111,5 +117,9 @@ DROP TABLE subsets;
 ALTER TABLE subsets_4 RENAME TO subsets;
 CREATE VIEW signals AS SELECT * FROM subsets
   WHERE options = '' OR options = (SELECT json_extract(value, '$') FROM meta WHERE key = 'robust');
+""",
+    # what there is is digested as it is
+    4: """
+CREATE TABLE digests (digest INTEGER PRIMARY KEY, name TEXT NOT NULL, part INTEGER);
 """,
 }

@@ -1,0 +1,144 @@
+"""Digests of all rows of a store: damage and edits by other hands are seen before a number is read.
+
+The table ``digests`` holds a digest of every row there should be. Triggers of the connection that writes keep it, so
+that whatever changes a row in another way - a flipped bit, an editor, another program - leaves a row without a digest
+or a digest without a row. Beside that the definitions of the tables are digested, and SQLite checks the file's own
+structure, indices included, so that no query can miss a row that is there.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from ...errors import StoreError
+
+#: tables whose rows a study makes again when they are gone
+MADE_AGAIN = ("explanations", "subsets", "originals", "transfers", "results", "failures", "files")
+#: the column that says of what a row is a part, where that must be made again with it
+PART = {"subsets": "explanation", "explanations": "id"}
+#: as the digests call the definitions of tables
+DEFINITIONS = "definitions"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Rows that are not as they were written.
+
+    Attributes
+    ----------
+    strange : tuple of (str, dict)
+        Table and values of rows that were not written by this program.
+    lost : tuple of (int, str, int or None)
+        Digest, table and part of rows that were written and are gone, or changed.
+    """
+
+    strange: tuple[tuple[str, dict[str, Any]], ...] = ()
+    lost: tuple[tuple[int, str, int | None], ...] = field(default=())
+
+    def __bool__(self) -> bool:
+        return bool(self.strange or self.lost)
+
+    @property
+    def tables(self) -> set[str]:
+        """In which there is any."""
+        return {name for name, _ in self.strange} | {name for _, name, _ in self.lost}
+
+    @property
+    def mendable(self) -> bool:
+        """Whether a study makes all of it again."""
+        return self.tables <= {*MADE_AGAIN}
+
+    def __str__(self) -> str:
+        strange, lost = len(self.strange), len(self.lost)
+        rows = max(strange, lost)
+        which = f" (the first: {_name(*self.strange[0])})" if self.strange else ""
+        return f"{rows} row{'s' * (rows > 1)} of {', '.join(sorted(self.tables))} not as written{which}"
+
+
+def row_digest(*values: object) -> int:
+    """Digest of a row with its table's name, 63 bits: BLAKE2b of each value with its type and length."""
+    state = blake2b(digest_size=8)
+    for value in values:
+        content = value if isinstance(value, bytes) else repr(value).encode("utf-8", "surrogatepass")
+        state.update(b"%s %d:" % (type(value).__name__.encode(), len(content)))
+        state.update(content)
+    return int.from_bytes(state.digest(), "big") >> 1
+
+
+def keep(db: sqlite3.Connection) -> None:
+    """Have a connection digest whatever it writes."""
+    db.create_function("row_digest", -1, row_digest, deterministic=True)
+    db.execute("PRAGMA recursive_triggers = ON")  # else what is replaced is not seen to go
+    for name, columns in list_columns(db).items():
+        for event, row, body in (
+            ("INSERT", "NEW", "INSERT OR REPLACE INTO digests VALUES ({digest}, '{name}', {part})"),
+            ("DELETE", "OLD", "DELETE FROM digests WHERE digest = {digest}"),
+        ):
+            digest = f"row_digest('{name}', {', '.join(f'{row}.{column}' for column in columns)})"
+            part = f"{row}.{PART[name]}" if name in PART else "NULL"
+            body = body.format(digest=digest, name=name, part=part)
+            db.execute(f"CREATE TEMP TRIGGER {name}_{event} AFTER {event} ON main.{name} BEGIN {body}; END")
+        old, new = (
+            f"row_digest('{name}', {', '.join(f'{row}.{column}' for column in columns)})" for row in ("OLD", "NEW")
+        )
+        part = f"NEW.{PART[name]}" if name in PART else "NULL"
+        db.execute(
+            f"CREATE TEMP TRIGGER {name}_UPDATE AFTER UPDATE ON main.{name} BEGIN"
+            f" DELETE FROM digests WHERE digest = {old};"
+            f" INSERT OR REPLACE INTO digests VALUES ({new}, '{name}', {part}); END"
+        )
+
+
+def seal(db: sqlite3.Connection) -> None:
+    """Digest all that there is, as it is: of a new store, or one of a version that had no digests."""
+    db.execute("DELETE FROM digests")
+    for name, row in _rows(db):
+        part = row[PART[name]] if name in PART else None
+        db.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", (row_digest(name, *row.values()), name, part))
+
+
+def check(db: sqlite3.Connection, path: Path) -> Damage:
+    """What is not as it was written.
+
+    Raises
+    ------
+    StoreError
+        The file's structure is damaged.
+    """
+    db.execute("BEGIN")  # one moment, whoever writes meanwhile
+    try:
+        found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if found != "ok":
+            raise StoreError(f"{path}: the file is damaged ({found}); restore a copy of it")
+        written = {digest: (name, part) for digest, name, part in db.execute("SELECT digest, name, part FROM digests")}
+        strange = [(name, row) for name, row in _rows(db) if written.pop(row_digest(name, *row.values()), None) is None]
+    finally:
+        db.execute("COMMIT")
+    return Damage(tuple(strange), tuple((digest, *what) for digest, what in written.items()))
+
+
+def list_columns(db: sqlite3.Connection) -> dict[str, list[str]]:
+    """The columns of each table whose rows are digested."""
+    names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+    return {
+        name: [column[1] for column in db.execute(f"PRAGMA table_info({name})")]
+        for name in names if name != "digests" and not name.startswith("sqlite_")
+    }  # fmt: skip
+
+
+def _rows(db: sqlite3.Connection) -> Any:
+    """All rows, with their tables; the definitions of tables first."""
+    for row in db.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"):
+        yield DEFINITIONS, dict(zip(("type", "name", "table", "sql"), row, strict=True))
+    for name, columns in list_columns(db).items():
+        for row in db.execute(f"SELECT {', '.join(columns)} FROM {name}"):
+            yield name, dict(zip(columns, row, strict=True))
+
+
+def _name(table: str, row: dict[str, Any]) -> str:
+    facts = [f"{column} {value!r:.20}" for column, value in row.items() if not isinstance(value, bytes)]
+    return f"{table}, {', '.join(facts[:3])}"
