@@ -9,6 +9,7 @@ structure, indices included, so that no query can miss a row that is there.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -59,14 +60,12 @@ class Damage:
         return f"{rows} row{'s' * (rows > 1)} of {', '.join(sorted(self.tables))} not as written{which}"
 
 
-def row_digest(*values: object) -> int:
-    """Digest of a row with its table's name, 63 bits: BLAKE2b of each value with its type and length."""
-    state = blake2b(digest_size=8)
-    for value in values:
-        content = value if isinstance(value, bytes) else repr(value).encode("utf-8", "surrogatepass")
-        state.update(b"%s %d:" % (type(value).__name__.encode(), len(content)))
-        state.update(content)
-    return int.from_bytes(state.digest(), "big") >> 1
+def row_digest(name: str, *values: object) -> int:
+    """Digest of a row with its table's name, 63 bits: BLAKE2b of all values, of bytes the length first."""
+    head = [[len(value)] if type(value) is bytes else value for value in values]
+    blobs = b"".join([value for value in values if type(value) is bytes])
+    content = repr((name, head)).encode("utf-8", "surrogatepass") + blobs
+    return int.from_bytes(blake2b(content, digest_size=8).digest(), "big") >> 1
 
 
 def keep(db: sqlite3.Connection) -> None:
@@ -96,9 +95,10 @@ def keep(db: sqlite3.Connection) -> None:
 def seal(db: sqlite3.Connection) -> None:
     """Digest all that there is, as it is: of a new store, or one of a version that had no digests."""
     db.execute("DELETE FROM digests")
-    for name, row in _rows(db):
-        part = row[PART[name]] if name in PART else None
-        db.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", (row_digest(name, *row.values()), name, part))
+    for name, columns, rows in _tables(db):
+        at = columns.index(PART[name]) if name in PART else None
+        digests = [(row_digest(name, *row), name, None if at is None else row[at]) for row in rows]
+        db.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", digests)
 
 
 def check(db: sqlite3.Connection, path: Path) -> Damage:
@@ -114,11 +114,20 @@ def check(db: sqlite3.Connection, path: Path) -> Damage:
         found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if found != "ok":
             raise StoreError(f"{path}: the file is damaged ({found}); restore a copy of it")
-        written = {digest: (name, part) for digest, name, part in db.execute("SELECT digest, name, part FROM digests")}
-        strange = [(name, row) for name, row in _rows(db) if written.pop(row_digest(name, *row.values()), None) is None]
+        written = {digest for (digest,) in db.execute("SELECT digest FROM digests")}
+        strange, met = [], set()
+        for name, columns, rows in _tables(db):
+            for row in rows:
+                digest = row_digest(name, *row)
+                if digest in written:
+                    met.add(digest)
+                else:
+                    strange.append((name, dict(zip(columns, row, strict=True))))
+        query = "SELECT digest, name, part FROM digests WHERE digest = ?"
+        lost = [db.execute(query, (digest,)).fetchone() for digest in sorted(written - met)]
     finally:
         db.execute("COMMIT")
-    return Damage(tuple(strange), tuple((digest, *what) for digest, what in written.items()))
+    return Damage(tuple(strange), tuple(lost))
 
 
 def list_columns(db: sqlite3.Connection) -> dict[str, list[str]]:
@@ -130,13 +139,15 @@ def list_columns(db: sqlite3.Connection) -> dict[str, list[str]]:
     }  # fmt: skip
 
 
-def _rows(db: sqlite3.Connection) -> Any:
-    """All rows, with their tables; the definitions of tables first."""
-    for row in db.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"):
-        yield DEFINITIONS, dict(zip(("type", "name", "table", "sql"), row, strict=True))
+def _tables(db: sqlite3.Connection) -> Iterator[tuple[str, list[str], Iterable[tuple[Any, ...]]]]:
+    """Names, columns and rows of all tables; the definitions of tables first."""
+    yield (
+        DEFINITIONS,
+        ["type", "name", "table", "sql"],
+        db.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"),
+    )
     for name, columns in list_columns(db).items():
-        for row in db.execute(f"SELECT {', '.join(columns)} FROM {name}"):
-            yield name, dict(zip(columns, row, strict=True))
+        yield name, columns, db.execute(f"SELECT {', '.join(columns)} FROM {name}")
 
 
 def _name(table: str, row: dict[str, Any]) -> str:
