@@ -88,7 +88,8 @@ class Case:
             for clip in TRUTH for name, said in SAID.items()
         ]  # fmt: skip
         models = [
-            {"model": name, "backend": m[0], "architecture": "A", "parameters": m[1]} for name, m in MODELS.items()
+            {"model": name, "backend": m[0], "architecture": "A", "parameters": m[1], "unsteady": 0.0}
+            for name, m in MODELS.items()
         ]
         own = pl.col("parent").is_null()
         overlaps = [

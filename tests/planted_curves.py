@@ -90,7 +90,9 @@ def ask_readers(readers: Mapping[str, Reader], clips: Iterable[int], settings: C
                     "label": labels[int(whole[source].argmax())],
                 })  # fmt: skip
                 logs.append(ask(other.map[None] > 0)[0])
-    models = [{"model": name, "backend": "planted", "architecture": "", "parameters": 0} for name in readers]
+    models = [
+        {"model": name, "backend": "planted", "architecture": "", "parameters": 0, "unsteady": 0.0} for name in readers
+    ]
     return Answers(
         labels, pl.DataFrame(models),
         judge(pl.DataFrame(signals, schema={**SIGNAL_COLUMNS, "judge": pl.String()}), np.stack(logs), labels),

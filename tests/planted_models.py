@@ -49,6 +49,25 @@ class Faulty(Band):
         return answer * float("nan") if self.fault == "nan" else answer[:, :2]
 
 
+class Noisy(Band):
+    """Answers the same signal differently each time."""
+
+    deterministic = False
+
+    def __init__(self) -> None:
+        super().__init__(58, 63)
+        self.fingerprint = "noisy"
+        self.noise = torch.Generator().manual_seed(0)
+
+    def __call__(self, waveforms: Tensor) -> Tensor:
+        answer = super().__call__(waveforms)
+        return answer + 0.5 * torch.randn(answer.shape, generator=self.noise)
+
+
+def noisy() -> Noisy:
+    return Noisy()
+
+
 def low() -> Band:
     return Band(58, 63)
 

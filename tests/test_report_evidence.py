@@ -21,6 +21,7 @@ from earwitness.signal import audio
 from earwitness.signal.spectrum import Spectrum
 from earwitness.study.answers import load_answers, study_tables
 from earwitness.study.store import Store
+from earwitness.transferability.options import Options
 from planted_report import piece
 from test_steps import EVIDENCE, SAMPLES
 from test_study import do, make_clips, study_of
@@ -202,4 +203,19 @@ def test_a_study_without_evidence_has_none_of_it(tmp_path: Path, browser: Any) -
     opened = window.go("#/clip/1")
     assert opened.locator(".nested, .changes button").count() == 0
     assert "harmless changes" not in opened.locator("main").inner_text()
+    window.close()
+
+
+def test_a_model_that_answers_differently_is_noticed_and_said(tmp_path: Path, browser: Any) -> None:
+    make_clips(tmp_path / "clips", 2)
+    do(study_of(tmp_path / "clips", "noisy", "low"), tmp_path / "s.db")
+    with Store(tmp_path / "s.db") as store:
+        models = study_tables(store, Options(draws=10))["models"]
+        assert models["unsteady"][0] > 0.05
+        assert models["unsteady"][1] < 1e-4
+        page = write_report(store, tmp_path / "page")
+    window = Window(browser, page)
+    notices = window.go("").locator(".notice").all_inner_texts()
+    assert len(notices) == 1
+    assert "noisy answers the same signal differently" in notices[0]
     window.close()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .errors import AudioError, ConfigError
 from .models import Classifier
 from .search import SEARCHES
-from .search.driver import Driver, Job
+from .search.driver import Driver, Job, recall
 from .search.problem import Outcome, Problem
 from .search.questions import TOLERANCE, Certificate, Found, Target
 from .search.settings import SearchSettings
@@ -102,6 +102,12 @@ class Explanation:
         All questions asked.
     seconds : float
         Wall time; of interleaved searches, from the first question to the last.
+    why : str
+        Why there are fewer sets than were wanted.
+    unsteady : float
+        Largest difference in probability between what the model told the search of a set and what it said when that
+        set was verified: more than ``earwitness.search.settings.STEADY`` is a model that answers the same signal
+        differently.
     """
 
     spectrum: Spectrum
@@ -118,6 +124,7 @@ class Explanation:
     queries: int = 0
     seconds: float = 0.0
     why: str = field(default="")
+    unsteady: float = 0.0
 
     @property
     def label(self) -> str:
@@ -169,7 +176,7 @@ class Explanation:
             "domain": str(self.settings.variables), "occlusion": self.settings.occlusion,
             "repeats": self.settings.repeats,
             "bins": self.spectrum.bins, "variables": self.spectrum.size,
-            "queries": self.queries, "seconds": round(self.seconds, 3), "why": why,
+            "queries": self.queries, "seconds": round(self.seconds, 3), "why": why, "unsteady": round(self.unsteady, 4),
             "subsets": {
                 "sufficient": sufficient,
                 "complete": self._part(self.complete),
@@ -321,7 +328,14 @@ def finish(job: Job[Outcome], driver: Driver, settings: SearchSettings) -> Expla
         complete=parts[-2][1], one_complete=parts[-1][1], inverse=inverse,
         responsibility=outcome.responsibility, queries=job.asked + len(questions) * driver.repeats,
         seconds=time.perf_counter() - job.started, why=outcome.why,
+        unsteady=_unsteady(recall(job, np.stack(questions)), answers) if questions else 0.0,
     )  # fmt: skip
+
+
+def _unsteady(before: list[Log | None], after: Log) -> float:
+    """Largest difference in probability between answers to the same signals, where there are two."""
+    pairs = [(one, two) for one, two in zip(before, after, strict=True) if one is not None]
+    return max((float(np.abs(np.exp(one) - np.exp(two)).max()) for one, two in pairs), default=0.0)
 
 
 def _verified(kind: str, found: Found, spent: int, goal: Target, spectrum: Spectrum, kept: Log, left: Log) -> Part:

@@ -82,6 +82,7 @@ def _print(explanation: Explanation) -> None:
     from rich.table import Table
 
     from ..explanation import Subset
+    from ..search.settings import STEADY
 
     print(f"{explanation.label} ({explanation.confidence:.3f}), {explanation.spectrum.size} variables, "
           f"{explanation.queries} questions, {explanation.seconds:.1f} s")  # fmt: skip
@@ -96,3 +97,6 @@ def _print(explanation: Explanation) -> None:
         else:
             table.add_row(name, "", "", "", "", "", part.why)
     console().print(table)
+    if explanation.unsteady > STEADY:
+        print(f"{explanation.spec} answers the same signal differently (probabilities by up to "
+              f"{explanation.unsteady:.2f}): use --repeats, or read its sets with care")  # fmt: skip

@@ -51,6 +51,8 @@ class ModelRow:
         0 where unknown.
     accuracy : float or None
         On the study's own labels; ``None`` where the models cannot say them.
+    unsteady : float
+        By how much its answers to one signal differed, see :class:`earwitness.Explanation`.
     """
 
     id: int
@@ -61,6 +63,7 @@ class ModelRow:
     architecture: str
     parameters: int
     accuracy: float | None
+    unsteady: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -343,7 +346,7 @@ def _model_rows(models: pl.DataFrame, said: Log, clips: pl.DataFrame, labels: tu
         right = said[known, j].argmax(axis=1) == truth[known]
         accuracy = float(right.mean()) if known.any() else None
         facts = (row["spec"], row["backend"], row["architecture"], row["parameters"])
-        rows.append(ModelRow(row["id"], letter(j), names[j], *facts, accuracy))
+        rows.append(ModelRow(row["id"], letter(j), names[j], *facts, accuracy, row["unsteady"]))
     return tuple(rows)
 
 

@@ -23,6 +23,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..errors import ConfigError
+from ..search.settings import STEADY
 from ..study.answers import load_answers
 from ..study.store import Store
 from ..study.verify import receipt
@@ -209,6 +210,7 @@ def _study_json(data: StudyData, store: Store, rows: list[int], listener: Listen
         "kinds": [kind for kind, signals in data.signals.items() if len(signals.clip)],
         "headline": [asdict(number) for number in headline(data, store)],
         "failures": [asdict(failure) for failure in data.failures],
+        "steady": STEADY,
         "listening": listener.lanes(),
         "full": rows,
         "clips": {

@@ -247,6 +247,11 @@ class Driver:
         return np.asarray(total.cpu().numpy(), dtype=np.float32)
 
 
+def recall(job: Job[Any], masks: Mask) -> list[Log | None]:
+    """What the model answered to masks while a search asked, None where it was not asked."""
+    return [job.memory.get(row.tobytes()) for row in np.packbits(masks, axis=1)]
+
+
 def lacks_memory(error: BaseException | None) -> bool:
     """Whether it is, or was caused by, a want of memory."""
     while error is not None:

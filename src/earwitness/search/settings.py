@@ -13,6 +13,8 @@ from ..signal.domains import Domain
 REVISION = 5
 #: the same of robust sets: what was found with another is not taken for this one's
 ROBUST_REVISION = 2
+#: probabilities that a model gives one signal differ by less, from batch to batch and from float16 to float32
+STEADY = 0.01
 #: one-sided, of the bounds of survival
 CONFIDENCE = 0.95
 #: kinds of set that a search finds, those that survive, and with what is left without a complete one, all of them

@@ -14,7 +14,9 @@ from ..analyses.chance import NULLS
 
 TEXT, WHOLE, REAL, TRUTH = pl.String(), pl.Int64(), pl.Float64(), pl.Boolean()
 CLIP_COLUMNS: dict[str, pl.DataType] = {"clip": WHOLE, "path": TEXT, "truth": TEXT, "group": TEXT, "dataset": TEXT}
-MODEL_COLUMNS: dict[str, pl.DataType] = {"model": TEXT, "backend": TEXT, "architecture": TEXT, "parameters": WHOLE}
+MODEL_COLUMNS: dict[str, pl.DataType] = {
+    "model": TEXT, "backend": TEXT, "architecture": TEXT, "parameters": WHOLE, "unsteady": REAL,
+}  # fmt: skip
 OVERLAP_COLUMNS: dict[str, pl.DataType] = {
     "clip": WHOLE, "kind": TEXT, "subset": WHOLE, "other": WHOLE, "source": TEXT, "judge": TEXT,
     "jaccard": REAL, "weighted": REAL,
@@ -42,7 +44,8 @@ class Answers:
     labels : tuple of str
         The aligned labels, two at least.
     models : polars.DataFrame
-        Columns ``model`` (spec, each once), ``backend``, ``architecture``, ``parameters``.
+        Columns ``model`` (spec, each once), ``backend``, ``architecture``, ``parameters``, ``unsteady`` (by how much
+        its answers to one signal differed, see :class:`earwitness.Explanation`).
     judgements : polars.DataFrame
         One row a signal and judging model: ``subset`` (id), ``clip`` (id), ``path``, ``truth``, ``group``,
         ``dataset``, ``source`` and ``judge`` (specs), ``kind``, ``draw``, ``size``, ``energy``, ``certificate``,

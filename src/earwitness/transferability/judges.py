@@ -83,7 +83,8 @@ def transfer(
     known = {classifier.model.fingerprint: classifier.model.spec for classifier in classifiers}
     known |= {one.fingerprint: one.spec for one in explained if one.fingerprint not in known}
     names = dict(zip(known, unique_names(list(known.values()), list(known)), strict=True))
-    asked = _Asked(labels, names)
+    unsteady = {mark: max((e.unsteady for e in explained if e.fingerprint == mark), default=0.0) for mark in known}
+    asked = _Asked(labels, names, unsteady)
     for number, sha256 in enumerate(dict.fromkeys(one.spectrum.clip.sha256 for one in explained), 1):
         of_clip = [one for one in explained if one.spectrum.clip.sha256 == sha256]
         asked.ask(number, of_clip, classifiers, nulls, seed)
@@ -98,6 +99,7 @@ class _Asked:
 
     labels: tuple[str, ...]
     names: dict[str, str]
+    unsteady: dict[str, float]
     rows: list[dict[str, Any]] = field(default_factory=list)
     logs: list[Log] = field(default_factory=list)
     said: list[dict[str, Any]] = field(default_factory=list)
@@ -185,8 +187,8 @@ class _Asked:
         """All that was asked."""
         by_mark = {classifier.model.fingerprint: classifier.model for classifier in classifiers}
         models = [
-            (name, model.backend, model.architecture, model.parameters) if (model := by_mark.get(mark)) else
-            (name, "", "", 0)
+            (name, model.backend, model.architecture, model.parameters, self.unsteady[mark])
+            if (model := by_mark.get(mark)) else (name, "", "", 0, self.unsteady[mark])
             for mark, name in self.names.items()
         ]  # fmt: skip
         logs = np.stack(self.logs) if self.logs else np.empty((0, len(self.labels)), dtype=np.float32)

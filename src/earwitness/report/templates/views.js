@@ -43,6 +43,7 @@ const overviewView = async () => {
           number.beside.length ? h("span", { class: "interval beside" }, number.beside.map(([name, value]) => `${name} ${percent(value)}`).join("; ")) : null)))),
       alone ? null : h("p", { class: "caption" }, "Intervals: 95 %, bootstrap over clips. Means are over ordered pairs of different models."),
       study.failures.length ? h("p", { class: "notice" }, h("a", { href: "#/failures" }, `${plural(study.failures.length, "unit")} of work failed`), " and ", study.failures.length === 1 ? "is" : "are", " not in the numbers.") : null,
+      ...models.filter((model) => model.unsteady > study.steady).map((model) => h("p", { class: "notice" }, h("strong", null, model.name), ` answers the same signal differently (probabilities by up to ${model.unsteady.toFixed(2)}): set `, h("code", null, "repeats"), " in the study file, or read its sets with care.")),
       alone ? null : h("p", { class: "actions" }, h("a", { class: "button", href: "#/transfer" }, "Explore the transfer matrix"), h("a", { class: "button", href: "#/clips" }, "Listen to the clips")),
       study.listening ? listeningFigure() : null,
       h("section", { class: "block" }, h("h2", null, "Models"),

@@ -40,6 +40,8 @@ class Record:
         The model's answer to the clip, see :func:`pack`.
     subsets : tuple of tuple
         Kind, draw, and the other columns of ``subsets`` from ``mask`` to ``why``.
+    unsteady : float
+        See :class:`earwitness.Explanation`.
     """
 
     size: int
@@ -49,6 +51,7 @@ class Record:
     responsibility: bytes | None
     original: bytes
     subsets: tuple[tuple[Any, ...], ...]
+    unsteady: float = 0.0
 
     @classmethod
     def of(cls, explanation: Explanation) -> Record:
@@ -58,7 +61,7 @@ class Record:
         subsets = part_rows(explanation.parts(), size)
         return cls(
             size, explanation.queries, explanation.seconds, explanation.why, packed,
-            pack(explanation.log_probabilities), subsets,
+            pack(explanation.log_probabilities), subsets, explanation.unsteady,
         )  # fmt: skip
 
 
@@ -87,10 +90,10 @@ class Explanations(Connection):
         record = explanation if isinstance(explanation, Record) else Record.of(explanation)
         with self.transaction():
             cursor = self._db.execute(
-                "INSERT INTO explanations (clip, model, settings, size, queries, seconds, why, responsibility)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO explanations (clip, model, settings, size, queries, seconds, why, responsibility,"
+                " unsteady) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (clip, model, settings, record.size, record.queries, record.seconds, record.why,
-                 record.responsibility),
+                 record.responsibility, record.unsteady),
             )  # fmt: skip
             self._add_parts(int(cursor.lastrowid or 0), record.subsets)
             self._original(clip, model, settings, record.original)

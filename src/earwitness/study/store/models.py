@@ -29,9 +29,11 @@ class Models(Connection):
 
     def list_models(self, settings: str) -> pl.DataFrame:
         """The study's models in its order: ``model`` (id), ``position``, ``spec``, ``fingerprint``, ``backend``,
-        ``architecture``, ``parameters``."""
+        ``architecture``, ``parameters``, ``unsteady`` (of its explanations the largest)."""
         return self.frame(
-            "SELECT m.id AS model, p.position, m.spec, m.fingerprint, m.backend, m.architecture, m.parameters"
+            "SELECT m.id AS model, p.position, m.spec, m.fingerprint, m.backend, m.architecture, m.parameters,"
+            " (SELECT coalesce(max(e.unsteady), 0.0) FROM explanations e"
+            " WHERE e.settings = p.settings AND e.model = m.id) AS unsteady"
             " FROM models m JOIN planned_models p ON p.model = m.id WHERE p.settings = ? ORDER BY p.position",
             (settings,),
         )

@@ -24,7 +24,7 @@ CREATE TABLE originals (
 CREATE TABLE explanations (
   id INTEGER PRIMARY KEY, clip INTEGER NOT NULL, model INTEGER NOT NULL, settings TEXT NOT NULL,
   size INTEGER NOT NULL, queries INTEGER NOT NULL, seconds REAL NOT NULL, why TEXT NOT NULL,
-  responsibility BLOB, UNIQUE (settings, clip, model));
+  responsibility BLOB, unsteady REAL NOT NULL DEFAULT 0, UNIQUE (settings, clip, model));
 -- mask: zlib of numpy.packbits over the variables; NULL, with a reason, where there is no set
 CREATE TABLE subsets (
   id INTEGER PRIMARY KEY, explanation INTEGER NOT NULL REFERENCES explanations ON DELETE CASCADE,
@@ -120,6 +120,7 @@ CREATE VIEW signals AS SELECT * FROM subsets
 """,
     # what there is is digested as it is
     4: """
+ALTER TABLE explanations ADD COLUMN unsteady REAL NOT NULL DEFAULT 0;
 CREATE TABLE digests (digest INTEGER PRIMARY KEY, name TEXT NOT NULL, part INTEGER);
 """,
 }

@@ -21,7 +21,7 @@ WHOLE = {
     "variables": 1, "queries": 0, "groups": 0, "samples": 1, "sample_rate": 1, "parameters": 0,
 }  # fmt: skip
 #: real numbers, and the most that each may be; energy is a share, and its sum is rounded
-REAL = {"energy": 1.001, "seconds": float("inf")}
+REAL = {"energy": 1.001, "seconds": float("inf"), "unsteady": 1.001}
 TEXT = (
     "path", "sha256", "truth", "group", "split", "dataset", "fitted", "kind", "certificate", "why", "spec",
     "fingerprint", "backend", "architecture", "unit", "options",

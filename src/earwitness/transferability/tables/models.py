@@ -29,7 +29,7 @@ def models(answers: Answers, options: Options) -> pl.DataFrame:
     order = [
         "model", "backend", "architecture", "parameters", "labelled", "accuracy", "accuracy_low", "accuracy_high",
         "convincing", "convincing_low", "convincing_high", "convinced", "convinced_low", "convinced_high", "sets",
-        "vacuous", "median_size",
+        "vacuous", "median_size", "unsteady",
     ]  # fmt: skip
     return table.with_columns(**{name: as_column(values) for name, values in columns.items()}).select(order)
 
