@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from benchmarks.search.bench import MODELS, SHARED, load_clips
 
@@ -45,8 +46,9 @@ def load_music(count: int) -> list[Clip]:
     return _load("gtzan", count)
 
 
+@cache
 def load_models(panel: str) -> dict[str, Classifier]:
-    """A panel's models, on the CPU."""
+    """A panel's models, on the CPU; once a process."""
     return {
         name: Classifier(open_model(spec.replace("SHARED", str(SHARED)), "cpu"))
         for name, spec in PANELS[panel].models.items()

@@ -13,7 +13,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +50,11 @@ def measure(panel: str, clips: int, settings: SearchSettings, robust: RobustSett
 
 def measure_clip(panel: str, settings: SearchSettings, robust: RobustSettings, number: int, clip: Clip) -> list[Row]:
     """The rows of one clip."""
-    classifiers, rows = models(panel), []
+    classifiers, rows = load_models(panel), []
     for name, classifier in classifiers.items():
         found = explain_both(clip, classifier, settings, robust)
         rows += [{"clip": number, "model": name, **row} for row in judge(name, classifiers, *found, settings.delta)]
     return rows
-
-
-#: once a process
-models = cache(load_models)
 
 
 def explain_both(

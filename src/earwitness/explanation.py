@@ -307,8 +307,8 @@ def finish(job: Job[Outcome], driver: Driver, settings: SearchSettings) -> Expla
     masks = [found.mask for _, found, _, _ in wanted if found.mask is not None]
     complete = outcome.complete[0].mask
     has_inverse = complete is not None and not complete.all()
-    questions = [*masks, *(~mask for mask in masks)]
-    answers = driver.evaluate(spectrum, np.stack(questions)) if questions else np.empty((0, 0), np.float32)
+    questions = np.array([*masks, *(~mask for mask in masks)], dtype=bool).reshape(-1, spectrum.size)
+    answers = driver.evaluate(spectrum, questions) if len(questions) else np.empty((0, 0), np.float32)
     parts: list[tuple[str, Part]] = []
     inverse: Part = Missing("no complete set was found" if complete is None else "the complete set is the whole clip")
     row = 0
@@ -328,7 +328,7 @@ def finish(job: Job[Outcome], driver: Driver, settings: SearchSettings) -> Expla
         complete=parts[-2][1], one_complete=parts[-1][1], inverse=inverse,
         responsibility=outcome.responsibility, queries=job.asked + len(questions) * driver.repeats,
         seconds=time.perf_counter() - job.started, why=outcome.why,
-        unsteady=_unsteady(recall(job, np.stack(questions)), answers) if questions else 0.0,
+        unsteady=_unsteady(recall(job, questions), answers),
     )  # fmt: skip
 
 

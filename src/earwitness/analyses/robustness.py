@@ -256,7 +256,8 @@ class _Seeker:
             found, asked = aims.seek(of, known, budget, self.seed)
             spent += asked
             if found.mask is None:
-                return (part if last is not None else Missing(found.why or "none was found")), last
+                part = Missing(found.why) if last is None else part
+                break
             last = found.mask
             holds = self.fresh[-1].ask(last, of)
             self.survival[kind, 0] = Survival(int(holds.sum()), holds.size)

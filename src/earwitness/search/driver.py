@@ -249,7 +249,7 @@ class Driver:
 
 def recall(job: Job[Any], masks: Mask) -> list[Log | None]:
     """What the model answered to masks while a search asked, None where it was not asked."""
-    return [job.memory.get(row.tobytes()) for row in np.packbits(masks, axis=1)]
+    return [job.memory.get(key) for key in _pack(masks)]
 
 
 def lacks_memory(error: BaseException | None) -> bool:
@@ -275,8 +275,12 @@ def choose_batch(samples: int, device: torch.device) -> int:
 
 def _look_up(job: Job[Any], masks: Mask) -> tuple[list[bytes], list[bytes]]:
     """The packed masks asked for, and those of them not answered yet, each once."""
-    keys = [row.tobytes() for row in np.packbits(masks, axis=1)]
+    keys = _pack(masks)
     return keys, [key for key in dict.fromkeys(keys) if key not in job.memory]
+
+
+def _pack(masks: Mask) -> list[bytes]:
+    return [row.tobytes() for row in np.packbits(masks, axis=1)]
 
 
 def _unpack(keys: list[bytes], size: int) -> Mask:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from ..signal.masks import Mask
 from ..signal.views import in_view
-from .candidates import Bins
+from .candidates import Bins, prefixes
 from .evolution import LARGE, Climb, Draws, reduce, thin
 from .minimality import Best
 from .problem import limited
@@ -222,14 +222,12 @@ class _Search:
 
     def _prefix(self, mask: Mask) -> Search[Mask | None]:
         """To a set that holds in all views, by the variables of most energy: 1, 2, 4, 8, ... of them."""
-        count = 1
-        while count < 2 * mask.size:
-            longer = mask.copy()
-            longer[self.order[:count]] = True
+        lengths = 2 ** np.arange((2 * mask.size - 1).bit_length())
+        candidates: Mask = mask | prefixes(self.order, lengths, mask.size)
+        for longer in candidates:
             _, slack = yield from self._check(longer)
             if slack >= TOLERANCE:
-                return longer
-            count *= 2
+                return np.asarray(longer)
         return None
 
     def _begin(self, known: Sequence[Mask]) -> Search[tuple[Mask | None, tuple[Mask, float] | None]]:

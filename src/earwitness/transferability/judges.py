@@ -185,11 +185,12 @@ class _Asked:
 
     def answers(self, classifiers: Sequence[Classifier]) -> Answers:
         """All that was asked."""
-        by_mark = {classifier.model.fingerprint: classifier.model for classifier in classifiers}
+        known = {
+            model.fingerprint: (model.backend, model.architecture, model.parameters)
+            for model in (classifier.model for classifier in classifiers)
+        }
         models = [
-            (name, model.backend, model.architecture, model.parameters, self.unsteady[mark])
-            if (model := by_mark.get(mark)) else (name, "", "", 0, self.unsteady[mark])
-            for mark, name in self.names.items()
+            (name, *(known.get(mark) or ("", "", 0)), self.unsteady[mark]) for mark, name in self.names.items()
         ]  # fmt: skip
         logs = np.stack(self.logs) if self.logs else np.empty((0, len(self.labels)), dtype=np.float32)
         judged = judge(pl.DataFrame(self.rows, schema={**SIGNAL_COLUMNS, "judge": TEXT}), logs, self.labels)

@@ -226,8 +226,9 @@ class Connection:
             raise StoreError(
                 f"{self.path}: {damage}; restore a copy of it, or have it made again: earwitness study run"
             )
-        mend(self._db, damage)
-        self.mended = f"{self.path}: {damage}: dropped, with what was made of it, and made again"
+        with self.transaction():
+            mend(self._db, damage)
+        self.mended = f"{self.path}: {damage}: dropped, with what was made of it; study run makes it again"
 
     def _keep_safe(self) -> None:
         """Write-ahead log where the file system has what that needs (network drives do not)."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ from typing import Any
 from ...errors import StoreError
 
 #: tables whose rows a study makes again when they are gone
-MADE_AGAIN = ("explanations", "subsets", "originals", "transfers", "results", "failures", "files")
+MADE_AGAIN = {"explanations", "subsets", "originals", "transfers", "results", "failures", "files"}
 #: the column that says of what a row is a part, where that must be made again with it
-PART = {"subsets": "explanation", "explanations": "id"}
+PART = {"subsets": "explanation"}
 #: as the digests call the definitions of tables
 DEFINITIONS = "definitions"
 
@@ -38,7 +38,7 @@ class Damage:
     """
 
     strange: tuple[tuple[str, dict[str, Any]], ...] = ()
-    lost: tuple[tuple[int, str, int | None], ...] = field(default=())
+    lost: tuple[tuple[int, str, int | None], ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.strange or self.lost)
@@ -51,7 +51,7 @@ class Damage:
     @property
     def mendable(self) -> bool:
         """Whether a study makes all of it again."""
-        return self.tables <= {*MADE_AGAIN}
+        return self.tables <= MADE_AGAIN
 
     def __str__(self) -> str:
         strange, lost = len(self.strange), len(self.lost)
@@ -73,23 +73,14 @@ def keep(db: sqlite3.Connection) -> None:
     db.create_function("row_digest", -1, row_digest, deterministic=True)
     db.execute("PRAGMA recursive_triggers = ON")  # else what is replaced is not seen to go
     for name, columns in list_columns(db).items():
-        for event, row, body in (
-            ("INSERT", "NEW", "INSERT OR REPLACE INTO digests VALUES ({digest}, '{name}', {part})"),
-            ("DELETE", "OLD", "DELETE FROM digests WHERE digest = {digest}"),
-        ):
-            digest = f"row_digest('{name}', {', '.join(f'{row}.{column}' for column in columns)})"
-            part = f"{row}.{PART[name]}" if name in PART else "NULL"
-            body = body.format(digest=digest, name=name, part=part)
-            db.execute(f"CREATE TEMP TRIGGER {name}_{event} AFTER {event} ON main.{name} BEGIN {body}; END")
         old, new = (
             f"row_digest('{name}', {', '.join(f'{row}.{column}' for column in columns)})" for row in ("OLD", "NEW")
         )
         part = f"NEW.{PART[name]}" if name in PART else "NULL"
-        db.execute(
-            f"CREATE TEMP TRIGGER {name}_UPDATE AFTER UPDATE ON main.{name} BEGIN"
-            f" DELETE FROM digests WHERE digest = {old};"
-            f" INSERT OR REPLACE INTO digests VALUES ({new}, '{name}', {part}); END"
-        )
+        drop = f"DELETE FROM digests WHERE digest = {old};"
+        add = f"INSERT OR REPLACE INTO digests VALUES ({new}, '{name}', {part});"
+        for event, body in (("INSERT", add), ("DELETE", drop), ("UPDATE", drop + add)):
+            db.execute(f"CREATE TEMP TRIGGER {name}_{event} AFTER {event} ON main.{name} BEGIN {body} END")
 
 
 def seal(db: sqlite3.Connection) -> None:

@@ -20,22 +20,16 @@ ORPHANS = (
 
 
 def mend(db: sqlite3.Connection, damage: Damage) -> None:
-    """Drop what is damaged, in one transaction."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        for name, row in damage.strange:
-            if name == "subsets":
-                db.execute("DELETE FROM explanations WHERE id = ?", (row["explanation"],))
-            keys = [column[1] for column in db.execute(f"PRAGMA table_info({name})") if column[5]]
-            where = " AND ".join(f"{key} IS ?" for key in keys)
-            db.execute(f"DELETE FROM {name} WHERE {where}", [row[key] for key in keys])
-        for digest, name, part in damage.lost:
-            db.execute("DELETE FROM digests WHERE digest = ?", (digest,))
-            if name == "subsets":
-                db.execute("DELETE FROM explanations WHERE id = ?", (part,))
-        for query in ORPHANS:
-            db.execute(query)
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
+    """Drop what is damaged; the caller has begun a transaction."""
+    for name, row in damage.strange:
+        if name == "subsets":
+            db.execute("DELETE FROM explanations WHERE id = ?", (row["explanation"],))
+        keys = [column[1] for column in db.execute(f"PRAGMA table_info({name})") if column[5]]
+        where = " AND ".join(f"{key} IS ?" for key in keys)
+        db.execute(f"DELETE FROM {name} WHERE {where}", [row[key] for key in keys])
+    for digest, name, part in damage.lost:
+        db.execute("DELETE FROM digests WHERE digest = ?", (digest,))
+        if name == "subsets":
+            db.execute("DELETE FROM explanations WHERE id = ?", (part,))
+    for query in ORPHANS:
+        db.execute(query)
