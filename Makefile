@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # torch first and pinned: any other specifier may pull gigabytes of CUDA libraries
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check lint docs clean
+.PHONY: demo test check lint fuzz docs clean
 
 $(VENV)/core: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
@@ -36,6 +36,17 @@ lint: $(VENV)/dev
 
 check: lint test
 
+$(VENV)/fuzz: $(VENV)/dev
+	@echo "installing what fuzzing needs"
+	$(INSTALL) --editable '.[fuzz]'
+	touch $@
+
+# hostile input for as long as one likes: SECONDS seconds for each kind of file, or for TARGETS="audio onnx"
+SECONDS ?= 180
+TARGETS ?=
+fuzz: $(VENV)/fuzz
+	$(BIN)/python tools/fuzz.py --seconds $(SECONDS) --out fuzz $(TARGETS)
+
 $(VENV)/docs: $(VENV)/core
 	@echo "installing what the documentation needs"
 	$(INSTALL) --editable '.[docs]'
@@ -46,4 +57,4 @@ docs: $(VENV)/docs
 	@echo "$(CURDIR)/site/index.html"
 
 clean:
-	rm -rf $(VENV) demo site .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) demo site fuzz .mypy_cache .ruff_cache .pytest_cache

@@ -268,6 +268,16 @@ def test_a_manifest_of_rubbish(tmp_path: Path, suffix: str) -> None:
         read_dataset(path)
 
 
+def test_a_panic_of_the_reader_of_parquet_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def panic(data: object) -> None:  # as it does on some damaged files
+        raise pl.exceptions.PanicException("assertion `left == right` failed")
+
+    monkeypatch.setattr(pl, "read_parquet", panic)
+    (tmp_path / "m.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ConfigError, match="not readable as a table"):
+        read_dataset(tmp_path / "m.parquet")
+
+
 def test_manifests_without_usable_rows(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="no rows; give a manifest"):
         read_dataset(write(tmp_path / "m.csv", "path,label"))

@@ -38,7 +38,7 @@ def load_table(path: Path) -> pl.DataFrame:
             return pl.read_ndjson(data, infer_schema_length=None)
         if suffix in (".csv", ".tsv"):
             return pl.read_csv(data, separator="\t" if suffix == ".tsv" else ",", infer_schema=False)
-    except (pl.exceptions.PolarsError, OSError, UnicodeError, ValueError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, UnicodeError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
         message = f"{path}: not readable as a table ({reason}); use UTF-8 and one separator throughout"
         raise ConfigError(message) from error

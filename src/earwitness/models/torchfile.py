@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import re
+import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,8 @@ from .base import scores_of
 from .files import FileModel, check_file, fingerprint_files, read_sidecar
 
 _MOST_BYTES = 8 << 30  # of an archive, unpacked
+#: what reading a damaged archive raises
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, struct.error)
 _TRUSTED = "or pass --allow-pickle if you trust the file"
 
 # --- what a TorchScript may not say: files, other operators' libraries, native classes
@@ -162,9 +167,9 @@ def _fixed_sizes(parts: dict[str, bytes]) -> dict[str, int | None]:
 
 def _unpack(file: Path, spec: str) -> tuple[str, dict[str, bytes]]:
     """What kind of archive it is, and its records without the folder they are all in."""
-    if not zipfile.is_zipfile(file):
-        return "pickle", {}
     try:
+        if not zipfile.is_zipfile(file):
+            return "pickle", {}
         with zipfile.ZipFile(file) as archive:
             records = archive.infolist()
             if len({record.filename for record in records}) < len(records):
@@ -172,7 +177,7 @@ def _unpack(file: Path, spec: str) -> tuple[str, dict[str, bytes]]:
             if sum(record.file_size for record in records) > _MOST_BYTES:
                 raise ModelError(f"{spec}: unpacks to more than {_MOST_BYTES} bytes; refused")
             parts = {record.filename.partition("/")[2]: archive.read(record) for record in records}
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as error:
+    except (*_DAMAGE, OSError, ValueError, NotImplementedError, RuntimeError) as error:
         raise ModelError(f"{spec}: a damaged archive ({brief(error)}); fetch or save it again") from error
     if "constants.pkl" in parts and any(name.startswith("code/") for name in parts):
         return "TorchScript", parts

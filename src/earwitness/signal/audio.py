@@ -212,7 +212,8 @@ def _mono(file: soundfile.SoundFile, needed: int) -> Float32Array:
         frames = file.read(min(most, needed - at), dtype="float32", always_2d=True)
         if not len(frames):
             raise AudioError(f"truncated, {at} of {file.frames} samples; get the whole file")
-        frames.mean(axis=1, out=mono[at : at + len(frames)])
+        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused
+            frames.mean(axis=1, out=mono[at : at + len(frames)])
         at += len(frames)
     return mono
 

@@ -139,7 +139,7 @@ def load_study(path: str | Path, **run: Any) -> tuple[Study, Path]:
         raise ConfigError(f"{path}: no such study file; give the path of a TOML file")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
         raise ConfigError(f"{path}: not readable as TOML ({error})") from None
     changes = {name: value for name, value in run.items() if value is not None}
     if changes and isinstance(content.get("run", {}), dict):
