@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import random
+import time
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -46,7 +51,44 @@ class Faulty(Band):
         if self.fault == "print":
             print("the model talks")
             return answer
+        if self.fault == "fork":
+            os.fork()  # the child comes back with an answer too
+            return answer
+        if self.fault == "hang":
+            while True:
+                time.sleep(0.01)
         return answer * float("nan") if self.fault == "nan" else answer[:, :2]
+
+
+class Upsetting(Band):
+    """Answers rightly, and leaves the process as no guest should."""
+
+    def __init__(self) -> None:
+        super().__init__(58, 63)
+        self.fingerprint = "upsetting"
+
+    def __call__(self, waveforms: Tensor) -> Tensor:
+        answer = super().__call__(waveforms)
+        torch.manual_seed(1)
+        np.random.seed(1)
+        random.seed(1)
+        os.chdir("/")
+        np.seterr(all="raise")
+        torch.set_default_dtype(torch.float64)
+        return answer
+
+
+class Zeroing(Band):
+    """Answers rightly, and leaves nothing of the waveforms it was given."""
+
+    def __init__(self) -> None:
+        super().__init__(58, 63)
+        self.fingerprint = "zeroing"
+
+    def __call__(self, waveforms: Tensor) -> Tensor:
+        answer = super().__call__(waveforms)
+        waveforms.zero_()
+        return answer
 
 
 class Noisy(Band):
@@ -106,6 +148,22 @@ def nan() -> Faulty:
 
 def shape() -> Faulty:
     return Faulty("shape")
+
+
+def forks() -> Faulty:
+    return Faulty("fork")
+
+
+def hangs() -> Faulty:
+    return Faulty("hang")
+
+
+def upsetting() -> Upsetting:
+    return Upsetting()
+
+
+def zeroing() -> Zeroing:
+    return Zeroing()
 
 
 def unusable() -> int:

@@ -149,7 +149,7 @@ CHANGES = [
     "UPDATE results SET rows = '[]' WHERE unit = (SELECT min(unit) FROM results)",
     "DELETE FROM results WHERE analysis = 'survival'",
     "UPDATE files SET clip = 3 - clip",
-    "UPDATE digests SET digest = digest + 1 WHERE digest = (SELECT min(digest) FROM digests)",
+    "UPDATE digests SET digest = digest + 1 WHERE digest = (SELECT min(digest) FROM digests WHERE name = 'transfers')",
     "DELETE FROM digests WHERE name = 'transfers'",
 ]
 

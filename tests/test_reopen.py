@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import shutil
 import sqlite3
 from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from earwitness import AudioError, SearchSettings, StoreError
+from earwitness.search.settings import REVISION, ROBUST_REVISION
 from earwitness.study.answers import study_tables
 from earwitness.study.reopen import reopen
-from earwitness.study.status import study_status
+from earwitness.study.status import study_status, tell_environment
 from earwitness.study.store import Store
 from earwitness.study.store.schema import SCHEMA_VERSION
 from earwitness.transferability.options import Options
@@ -108,3 +113,29 @@ def test_a_search_that_finds_other_sets_has_other_results(tmp_path: Path, monkey
         assert store.add_settings(SearchSettings(), ("a", "b")) == key
         monkeypatch.setattr("earwitness.study.store.facts.REVISION", -1)
         assert store.add_settings(SearchSettings(), ("a", "b")) != key
+
+
+def environments(path: Path) -> list[dict[str, Any]]:
+    with Store(path) as store:
+        return list(study_status(store)["environments"])
+
+
+def test_where_it_was_made_is_stored_once_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = study_of(tmp_path / "clips", "low")
+    for count in (1, 2):
+        make_clips(tmp_path / "clips", count)
+        do(study, tmp_path / "s.db")
+    (made,) = environments(tmp_path / "s.db")
+    assert made["libraries"]["torch"] == version("torch")
+    assert made["revision"] == [REVISION, ROBUST_REVISION]
+    assert made["threads"] == torch.get_num_threads()
+    assert made["cores"] == os.cpu_count()
+    told = tell_environment(made)
+    assert f"torch {version('torch')}" in told
+    assert f"Python {platform.python_version()}" in told
+    monkeypatch.setattr(os, "cpu_count", lambda: 77)  # another machine
+    do(study, tmp_path / "s.db")
+    assert environments(tmp_path / "s.db") == [made]  # which had nothing to do
+    make_clips(tmp_path / "clips", 3)
+    do(study, tmp_path / "s.db")
+    assert environments(tmp_path / "s.db") == [made, {**made, "cores": 77}]

@@ -253,6 +253,7 @@ FOLDERS: dict[str, tuple[Corrupt, str]] = {
         lambda folder: (folder / "explained" / "complete.wav").write_text("no sound"), "signal",
     ),
     "no subsets": (edit("subsets", to=7), "record"),
+    "an absurd number of repeats": (edit("repeats", to=10**30), "record"),
     "runs that are none": (edit("subsets", "complete", "runs", to="x"), "record"),
     "an absurd run": (edit("subsets", "complete", "runs", to=[[0, 10**9]]), "set"),
     **{

@@ -23,6 +23,7 @@ from .explanation import digest_of
 from .models import Classifier, open_model
 from .search.driver import Driver
 from .search.questions import TOLERANCE, Target
+from .search.settings import SearchSettings
 from .signal import audio
 from .signal.domains import Domain
 from .signal.limits import WIDEST
@@ -129,8 +130,6 @@ def verify(
         sets = list(_sets(content))
         if spectrum is not None and classifier is not None:
             findings += _ask_again(content, sets, spectrum, classifier, Path(folder))
-    except ConfigError:
-        raise
     except Exception as error:  # whatever a value of another shape makes of the code that takes it
         findings.append(Finding("record", path.name, f"not readable as an explanation ({brief(error)})"))
         return Verification(0, 1, tuple(findings), digest_of(content))
@@ -185,10 +184,11 @@ def _ask_again(
 ) -> Iterator[Finding]:  # fmt: skip
     """The clip, every set and what is left without it, asked again."""
     masks = [from_runs(tuple((int(a), int(b)) for a, b in part["runs"]), spectrum.size) for _, _, part in sets]
-    driver = Driver(classifier, repeats=int(content.get("repeats", 1)))
+    told = SearchSettings(delta=float(content["delta"]), repeats=int(content.get("repeats", 1)))
+    driver = Driver(classifier, repeats=told.repeats)
     whole = np.ones(spectrum.size, dtype=bool)
     answers = driver.evaluate(spectrum, np.stack([whole, *masks, *(~mask for mask in masks)]))
-    target = Target.of(answers[0], float(content["delta"]))
+    target = Target.of(answers[0], told.delta)
     yield from _compare("answer", "to the clip", answers[0], classifier.labels, content)
     for number, ((kind, draw, part), mask) in enumerate(zip(sets, masks, strict=True)):
         where = kind if draw == 0 else f"{kind} {draw + 1}"

@@ -74,7 +74,7 @@ def run(
 @study_app.command(name="status")
 def status(path: StoreArgument, as_json: JsonOption = False) -> None:
     """What is done, left, failed, and why."""
-    from ..study.status import study_status
+    from ..study.status import study_status, tell_environment
     from ..study.store import Store
 
     with Store(path) as store:
@@ -83,8 +83,10 @@ def status(path: StoreArgument, as_json: JsonOption = False) -> None:
         print(json.dumps(found, indent=1))
         return
     for key, value in found.items():
-        if key != "failures":
+        if key not in ("failures", "environments"):
             print(f"{key.replace('_', ' '):13} {value}")
+    for made in found["environments"]:
+        print(f"made with     {tell_environment(made)}")
     for failure in found["failures"]:
         print(f"failed: {failure['stage']} {failure['clip']} {failure['model']}: {failure['reason']}")
 

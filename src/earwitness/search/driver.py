@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -85,6 +86,8 @@ class Driver:
         Compute in half precision on a GPU; what is stored is verified in float32.
     side_by_side : int
         Searches under way at once.
+    time_limit : float, optional
+        Seconds a model call may take, see :func:`earwitness.models.guarded.guarded`.
     progress : callable, optional
         Called with the number of questions just answered.
     """
@@ -97,12 +100,13 @@ class Driver:
         repeats: int = 1,
         half: bool = False,
         side_by_side: int = 8,
+        time_limit: float | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> None:
         self.classifier = classifier
         self.batch, self.repeats, self.half = batch, max(1, repeats), half
         self.side_by_side = max(1, side_by_side)
-        self.progress = progress
+        self.time_limit, self.progress = time_limit, progress
         self._libraries = ThreadpoolController()
 
     def run(self, jobs: Iterable[Job[Any]]) -> Iterator[Job[Any]]:
@@ -239,8 +243,10 @@ class Driver:
 
     def _average(self, waveforms: torch.Tensor, half: bool) -> Log:
         at_half = torch.autocast(waveforms.device.type, torch.float16, enabled=half)
-        with torch.inference_mode(), at_half, guarded(self.classifier.model.spec):
-            answers = [self.classifier.log_probabilities(waveforms).float() for _ in range(self.repeats)]
+        with torch.inference_mode(), at_half, guarded(self.classifier.model.spec, self.time_limit):
+            # a model may compute in the very memory it is given: all but the last asking get a copy
+            copies = (waveforms.clone() for _ in range(self.repeats - 1))
+            answers = [self.classifier.log_probabilities(each).float() for each in chain(copies, (waveforms,))]
         total = answers[0] if self.repeats == 1 else torch.stack(answers).logsumexp(0) - np.log(self.repeats)
         if not bool(torch.isfinite(total.exp()).all()):
             raise ModelError(f"{self.classifier.model.spec}: answered with NaN; the model cannot judge this clip")

@@ -62,13 +62,17 @@ class RunSection(_Section):
     batch: int | None = Field(
         default=None, examples=[32], ge=1, le=1 << 16, description="signals a model call; default: by memory"
     )
+    time_limit: float | None = Field(
+        default=None, examples=[60.0], gt=0, le=86_400,
+        description="seconds a model call may take, in worker processes; default: as long as it likes",
+    )  # fmt: skip
     allow_pickle: bool = Field(default=False, description="read models from pickles, which can run code")
     trust_remote_code: bool = Field(default=False, description="run code that comes with a Hugging Face model")
 
     @property
     def elsewhere(self) -> bool:
-        """Whether the work is done in other processes than this one."""
-        return self.executor != "local" or (self.workers or 1) > 1
+        """Whether the work is done in other processes than this one: those that hang can be ended."""
+        return self.executor != "local" or (self.workers or 1) > 1 or self.time_limit is not None
 
     @property
     def trust(self) -> dict[str, bool]:

@@ -35,6 +35,8 @@ class Setup:
         Signals a model call.
     threads : int or None
         Threads of this worker; None leaves them as they are.
+    time_limit : float or None
+        Seconds a model call may take.
     allow_pickle, trust_remote_code : bool
         What the models may do, see :func:`earwitness.models.open_model`.
     limits : Limits
@@ -52,6 +54,7 @@ class Setup:
     device: str = "auto"
     batch: int | None = None
     threads: int | None = None
+    time_limit: float | None = None
     allow_pickle: bool = False
     trust_remote_code: bool = False
     limits: Limits = USUAL

@@ -54,7 +54,8 @@ class Plan:
         return Setup(
             tuple(model.spec for model in self.models), tuple(model.fingerprint for model in self.models),
             self.alignment, self.settings, self.sample_rate, study.seconds, study.run.device, study.run.batch,
-            study.run.threads, limits=study.limits, robust=study.robust, curves=study.curves, **study.run.trust,
+            study.run.threads, study.run.time_limit, limits=study.limits, robust=study.robust, curves=study.curves,
+            **study.run.trust,
         )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from ..errors import AudioError
 from ..signal import audio
 from ..signal.spectrum import Spectrum
 from .cost import tell_cost
+from .environment import note_environment
 from .executors import open_executor
 from .executors.pool import Executor
 from .messages import Chunk, Failed, Source
@@ -118,6 +119,8 @@ class _Work:
         """Do what is missing; how many units were done."""
         running, self._step = self._running, step.name
         todo = [step.wanted(model) for model in range(len(running.ids))]
+        if any(todo):
+            note_environment(running.store, running.plan.setup)
         for model, clips in enumerate(todo):
             if clips:
                 running.reporter.stage(self._name(model), len(clips))

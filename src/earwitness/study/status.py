@@ -16,7 +16,8 @@ def study_status(store: Store) -> dict[str, Any]:
         ``name``; ``clips`` and ``models`` of the study; ``explanations`` and ``judgements`` (a model's answers to a
         signal) done; ``left_out`` (explanations not wanted, as the model does not say the clip's own label);
         ``to_explain`` (units left) and ``to_judge`` (signals left, as far as they are known); ``failed`` and
-        ``failures`` (``stage``, ``clip``, ``model``, ``reason``); ``finished``.
+        ``failures`` (``stage``, ``clip``, ``model``, ``reason``); ``finished``; ``environments``, where it was made:
+        versions, hardware and threads.
 
     Raises
     ------
@@ -38,4 +39,12 @@ def study_status(store: Store) -> dict[str, Any]:
         "explanations": counts["explanations"], "judgements": counts["judgements"], "left_out": left_out,
         "to_explain": max(0, left), "to_judge": signals_left, "failed": len(failures), "failures": failures,
         "finished": left <= 0 and (signals_left == 0 or "judge" in failed),
+        "environments": meta.get("environments", []),
     }  # fmt: skip
+
+
+def tell_environment(made: dict[str, Any]) -> str:
+    """An environment in one line."""
+    libraries = ", ".join(f"{name} {number}" for name, number in made["libraries"].items())
+    where = ", ".join(made["devices"]) if made["devices"] != ["cpu"] else made["processor"]
+    return f"{libraries}, Python {made['python']} on {made['system']}; {where}, {made['threads']} threads"

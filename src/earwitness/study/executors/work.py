@@ -59,7 +59,7 @@ class Worker:
             return
         driver = Driver(
             classifier, batch=self.setup.batch, repeats=self.setup.settings.repeats, side_by_side=SIDE_BY_SIDE,
-            progress=self.count,
+            time_limit=self.setup.time_limit, progress=self.count,
         )  # fmt: skip
         for done in STEPS[chunk.step].do(self, driver, chunk.units):
             if self._progress is None and self._asked:

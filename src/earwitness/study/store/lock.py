@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -16,11 +17,18 @@ if sys.platform == "win32":
     def _take(file: IO[str]) -> None:
         file.seek(1 << 30)  # far behind the holder's id, which others must be able to read
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+
+    def _give(file: IO[str]) -> None:
+        file.seek(1 << 30)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
 else:
     import fcntl
 
     def _take(file: IO[str]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _give(file: IO[str]) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)
 
 
 #: what the system says where another process holds the lock, and not that there are none
@@ -62,5 +70,7 @@ class Lock:
         self._file.flush()
 
     def free(self) -> None:
-        """Let others have it."""
+        """Let others have it, even where a process that was forked meanwhile still holds the file."""
+        with suppress(OSError, ValueError):  # closed already, or no more to be had: then it is free
+            _give(self._file)
         self._file.close()
