@@ -41,10 +41,11 @@ $(VENV)/fuzz: $(VENV)/dev
 	$(INSTALL) --editable '.[fuzz]'
 	touch $@
 
-# hostile input for as long as one likes: SECONDS seconds for each kind of file, or for TARGETS="audio onnx"
+# 200 studies under faults, then hostile input for as long as one likes: SECONDS seconds for each kind of file, or for TARGETS="audio onnx"
 SECONDS ?= 180
 TARGETS ?=
 fuzz: $(VENV)/fuzz
+	EARWITNESS_FAULTS=200 $(BIN)/python -m pytest --quiet tests/test_faults.py
 	$(BIN)/python tools/fuzz.py --seconds $(SECONDS) --out fuzz $(TARGETS)
 
 $(VENV)/docs: $(VENV)/core

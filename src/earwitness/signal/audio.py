@@ -192,16 +192,18 @@ def measure(path: str | Path, sample_rate: int | None = None, seconds: float | N
 
 @contextmanager
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
-    if not path.is_file():
-        kind = "a folder" if path.is_dir() else "no such file"
-        raise AudioError(f"{path}: {kind}; give the path of a recording")
-    if path.stat().st_size == 0:
-        raise AudioError(f"{path}: the file is empty; give a recording with samples")
     try:
+        if not path.is_file():
+            kind = "a folder" if path.is_dir() else "no such file"
+            raise AudioError(f"{path}: {kind}; give the path of a recording")
+        if path.stat().st_size == 0:
+            raise AudioError(f"{path}: the file is empty; give a recording with samples")
         with soundfile.SoundFile(path) as file:
             yield file
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise AudioError(f"{path}: not readable as audio ({error}); use WAV, FLAC, OGG, MP3 or AIFF") from error
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read ({error}); check its rights and the drive, and try again") from error
 
 
 def _mono(file: soundfile.SoundFile, needed: int) -> Float32Array:
