@@ -72,7 +72,7 @@ def model_id(study: Reopened, name: str) -> int:
 
 def test_spectra_of_every_clip_and_signal_are_measured_once(store: Path) -> None:
     with Store(store, write=True) as opened:
-        study = reopen(opened, "cpu")
+        study = reopen(opened, "cpu", trust_models=True)
         done = measure_spectra(study)
         assert (done.units, done.failures) == (6 + 12, ())
         assert measure_spectra(study).units == 0
@@ -97,7 +97,7 @@ def test_spectra_of_every_clip_and_signal_are_measured_once(store: Path) -> None
 
 def test_a_class_without_signals_in_it_is_silent_and_not_compared(store: Path) -> None:
     with Store(store, write=True) as opened:
-        study = reopen(opened, "cpu")
+        study = reopen(opened, "cpu", trust_models=True)
         measure_spectra(study)
         tables = spectral_tables(study)
     entropy = tables["spectral entropy"].filter(pl.col("model").str.ends_with(":low"))
@@ -114,11 +114,11 @@ def test_a_class_without_signals_in_it_is_silent_and_not_compared(store: Path) -
 
 def test_a_clip_that_is_gone_is_a_failed_row_and_tried_again(store: Path) -> None:
     with Store(store, write=True) as opened:
-        path = Path(reopen(opened).clips["path"][0])
+        path = Path(reopen(opened, trust_models=True).clips["path"][0])
         hidden = path.with_suffix(".hidden")
         path.rename(hidden)
         try:
-            done = measure_spectra(reopen(opened, "cpu"))
+            done = measure_spectra(reopen(opened, "cpu", trust_models=True))
         finally:
             hidden.rename(path)
         assert done.units == 15
@@ -127,7 +127,7 @@ def test_a_clip_that_is_gone_is_a_failed_row_and_tried_again(store: Path) -> Non
         failures = opened.frame("SELECT stage, clip AS path, reason FROM failures")
         assert failures["stage"].to_list() == ["spectral"] * len(failures)
         assert set(failures["path"]) == {str(path)}
-        again = measure_spectra(reopen(opened, "cpu"))
+        again = measure_spectra(reopen(opened, "cpu", trust_models=True))
         assert (again.units, again.failures) == (3, ())
         assert opened.frame("SELECT * FROM failures").is_empty()
 
@@ -145,7 +145,7 @@ def row_of(table: pl.DataFrame, **values: object) -> dict[str, Any]:
 def test_the_composite_leaves_out_what_cancels(store: Path) -> None:
     # two signals of either sign: the mean of all four is silence, and of any three a third of one
     with Store(store, write=True) as opened:
-        study = reopen(opened, "cpu")
+        study = reopen(opened, "cpu", trust_models=True)
         assert make_composites(study).units == 3
         assert make_composites(study).units == 0
         table = degree_table(study)
@@ -171,7 +171,7 @@ def test_the_composite_leaves_out_what_cancels(store: Path) -> None:
 
 def test_a_composite_flips_the_model_it_is_of_and_not_one_that_listens_elsewhere(store: Path) -> None:
     with Store(store, write=True) as opened:
-        study = reopen(opened, "cpu")
+        study = reopen(opened, "cpu", trust_models=True)
         make_composites(study)
         # yes of low, put into clips that low (2) or high (6) says no to; no of low, into 4 and 0; no of high likewise
         assert cross(study).units == 6
@@ -209,7 +209,7 @@ def hear(signal: NDArray[np.float32], sample_rate: int) -> str:
 
 def test_fidelity_against_a_recogniser_that_hears_what_is_planted(store: Path) -> None:
     with Store(store, write=True) as opened:
-        study = reopen(opened, "cpu")
+        study = reopen(opened, "cpu", trust_models=True)
         assert measure_fidelity(study, hear, "stub").units == 6 + 12
         assert measure_fidelity(study, hear, "stub").units == 0
         rows, table = read_fidelity(study, "stub"), fidelity_table(study, "stub")
@@ -238,7 +238,7 @@ def test_fidelity_against_a_recogniser_that_hears_what_is_planted(store: Path) -
 
 def test_fidelity_of_some_clips_is_part_of_the_fidelity_of_all(store: Path) -> None:
     with Store(store, write=True) as opened:
-        study = reopen(opened, "cpu")
+        study = reopen(opened, "cpu", trust_models=True)
         assert measure_fidelity(study, limit=2).units == 2 + 4  # the planted clips have one label: none
         some = set(read_fidelity(study)["clip"])
         assert measure_fidelity(study, limit=2).units == 0
@@ -248,7 +248,7 @@ def test_fidelity_of_some_clips_is_part_of_the_fidelity_of_all(store: Path) -> N
 
 def test_without_a_recogniser_there_are_measures_and_no_transcripts(store: Path) -> None:
     with Store(store, write=True) as opened:
-        study = reopen(opened, "cpu")
+        study = reopen(opened, "cpu", trust_models=True)
         measure_fidelity(study)
         table = fidelity_table(study)
         assert set(table["measure"]) == {"stoi", "estoi", "si_sdr"}
@@ -268,12 +268,12 @@ def test_a_recogniser_that_breaks_is_a_failed_row(store: Path) -> None:
 
     asked: list[int] = []
     with Store(store, write=True) as opened:
-        done = measure_fidelity(reopen(opened, "cpu"), broken, "stub")
+        done = measure_fidelity(reopen(opened, "cpu", trust_models=True), broken, "stub")
         # two clips have no transcript, so that their signals have nothing to be compared with
         assert done.units == 4 + 8
         assert ["no more memory" in failure for failure in done.failures] == [True, True]
         assert opened.frame("SELECT stage FROM failures")["stage"].to_list() == ["fidelity"] * 2
-        assert measure_fidelity(reopen(opened, "cpu"), broken, "stub").units == 2 + 4
+        assert measure_fidelity(reopen(opened, "cpu", trust_models=True), broken, "stub").units == 2 + 4
         assert opened.frame("SELECT * FROM failures").is_empty()
 
 
@@ -303,7 +303,22 @@ def test_the_compose_command_writes_what_can_be_played(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert run(monkeypatch, "compose", str(store), "--format", "json", "--out", str(out), "--level", "-20", "-q") == 0
+    assert (
+        run(
+            monkeypatch,
+            "compose",
+            str(store),
+            "--format",
+            "json",
+            "--out",
+            str(out),
+            "--level",
+            "-20",
+            "-q",
+            "--trust-models",
+        )
+        == 0
+    )
     tables = json.loads(capsys.readouterr().out)
     assert set(tables) == {"composition", "flips by level"}
     assert set(tables["flips by level"][0]) >= {"as is", "-20 dB"}
@@ -332,7 +347,7 @@ def test_the_fidelity_command(
 
 def test_figures_hold_what_the_tables_hold(store: Path, tmp_path: Path) -> None:
     with Store(store, write=True) as opened:
-        study = reopen(opened, "cpu")
+        study = reopen(opened, "cpu", trust_models=True)
         make_composites(study)
         cross(study)
         measure_spectra(study)

@@ -36,13 +36,13 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_clips(folder / "clips", 2, 1600)
     do(study_of(folder / "clips", "low", "also_low", "high"), folder / "s.db")
     with Store(folder / "s.db", write=True) as store:
-        assert flip_answers(reopen(store), SETTINGS).failures == ()
+        assert flip_answers(reopen(store, trust_models=True), SETTINGS).failures == ()
     return folder / "s.db"
 
 
 @pytest.fixture
 def study(planted: Path) -> Reopened:
-    return reopen(Store(planted))
+    return reopen(Store(planted), trust_models=True)
 
 
 def names(table: pl.DataFrame) -> pl.DataFrame:
@@ -132,12 +132,12 @@ def test_it_resumes_and_grows(planted: Path, tmp_path: Path) -> None:
     copy = tmp_path / "s.db"
     copy.write_bytes(planted.read_bytes())
     with Store(copy, write=True) as store:
-        assert flip_answers(reopen(store), SETTINGS).units == 0
-        before = read_flips(reopen(store), SETTINGS)
+        assert flip_answers(reopen(store, trust_models=True), SETTINGS).units == 0
+        before = read_flips(reopen(store, trust_models=True), SETTINGS)
     clips = planted.parent / "clips"
     do(study_of(clips, "low", "also_low", "high", "other"), copy)
     with Store(copy, write=True) as store:
-        grown = reopen(store)
+        grown = reopen(store, trust_models=True)
         done = flip_answers(grown, SETTINGS)
         after = read_flips(grown, SETTINGS)
         transfers = read_transfers(grown, SETTINGS)
@@ -153,7 +153,7 @@ def test_the_command_prints_and_writes(
     planted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def call(*words: str) -> int:
-        monkeypatch.setattr("sys.argv", ["earwitness", "manipulate", str(copy), "--quiet", *words])
+        monkeypatch.setattr("sys.argv", ["earwitness", "manipulate", str(copy), "--trust-models", "--quiet", *words])
         with pytest.raises(SystemExit) as stop:
             main()
         return int(stop.value.code or 0)

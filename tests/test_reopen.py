@@ -31,7 +31,7 @@ def test_a_study_is_read_back_from_its_store_alone(tmp_path: Path) -> None:
     make_clips(tmp_path / "clips", 2)
     do(study_of(tmp_path / "clips", "low", "high"), tmp_path / "s.db")
     with Store(tmp_path / "s.db") as store:
-        study = reopen(store)
+        study = reopen(store, trust_models=True)
         subsets = study.subsets("sufficient")
         assert subsets["clip"].n_unique() == 2
         assert subsets["model"].n_unique() == 2

@@ -42,7 +42,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_clips(folder / "clips", 2, 1600)
     do(study_of(folder / "clips", "low", "also_low", "high"), folder / "s.db")
     with Store(folder / "s.db", write=True) as store:
-        study = reopen(store)
+        study = reopen(store, trust_models=True)
         measure_spectra(study)
         make_composites(study, COMPOSITES)
         cross(study, COMPOSITES, (None, -20.0))
@@ -94,7 +94,7 @@ def test_a_section_that_cannot_be_made_says_why(planted: Path, monkeypatch: pyte
 
 def test_numbers_are_those_of_the_analyses(planted: Path, sections: dict[str, Section]) -> None:
     with Store(planted) as store:
-        study = reopen(store)
+        study = reopen(store, trust_models=True)
         degrees, robust = degree_table(study, COMPOSITES), robustness_table(study, FLIPS)
     drawn = block(sections["composition"], "Degree of compositionality").rows
     assert [row[1] for row in drawn] == degrees["degree"].drop_nulls().to_list()
@@ -157,7 +157,7 @@ def test_composites_play(planted: Path, browser: Any, tmp_path: Path, sections: 
     """Every composite that is not silence has a sound, which is the composite, as long and of a common loudness."""
     with Store(planted) as store:
         opened = Window(browser, write_report(store, tmp_path))
-        study = reopen(store)
+        study = reopen(store, trust_models=True)
         loud = [composite for composite in read_composites(study, COMPOSITES) if not composite.silent]
         models = study.models["model"].to_list()
         composites = read_composites(study, COMPOSITES)

@@ -12,17 +12,20 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 from typer.testing import CliRunner
 
 import earwitness
 from earwitness import Classifier, SearchSettings, explain, open_model, verify
 from earwitness.cli import app
-from earwitness.errors import ConfigError, StoreError
+from earwitness.errors import ConfigError, ModelError, StoreError
 from earwitness.report import write_report
 from earwitness.signal import audio
 from earwitness.study.export import export_tables
+from earwitness.study.reopen import reopen
 from earwitness.study.store import Store
 from earwitness.study.verify import receipt, verify_study
+from planted_files import SIDECAR
 from planted_report import piece
 from stores import rewrite
 from test_study import MODELS, RATE, do, make_clips, study_of
@@ -60,7 +63,7 @@ def copy(made: Path, tmp_path: Path) -> Path:
 
 def findings_of(folder: Path) -> set[str]:
     with Store(folder / "s.db") as store:
-        found = verify_study(store)
+        found = verify_study(store, trust_models=True)
     return {finding.what for finding in found.findings}
 
 
@@ -159,7 +162,7 @@ def test_every_stored_answer_that_is_changed_is_found(copy: Path) -> None:
                 )
             if np.abs(np.exp(other) - np.exp(logs)).max() > 2e-3:
                 with Store(copy / "s.db") as store:
-                    found = verify_study(store)
+                    found = verify_study(store, trust_models=True)
                 assert len(found.findings) == 1, (number, one, model)
                 assert found.findings[0].what == ("judgement", "answer")[number]
             with rewrite(copy / "s.db") as db:
@@ -170,14 +173,14 @@ def test_every_stored_answer_that_is_changed_is_found(copy: Path) -> None:
 def test_a_sound_study_has_no_findings_and_says_what_a_sample_shows(made: Path, copy: Path) -> None:
     for folder in (made, copy):
         with Store(folder / "s.db") as store:
-            found = verify_study(store)
+            found = verify_study(store, trust_models=True)
         assert (found.findings, found.asked, found.bound) == ((), found.of, 0)
     with Store(made / "s.db") as store:
-        some = verify_study(store, sample=20)
+        some = verify_study(store, trust_models=True, sample=20)
         assert (some.findings, some.asked, some.of) == ((), 20, found.of)
         assert some.bound == pytest.approx(1 - 0.05 ** (1 / 20))
         assert some.receipt == found.receipt  # a copy elsewhere says the same
-        assert verify_study(store, sample=20, seed=1).asked == 20
+        assert verify_study(store, trust_models=True, sample=20, seed=1).asked == 20
     with Store(copy / "s.db", write=True) as store:
         store._db.execute("UPDATE subsets SET size = size + 1 WHERE id = 1")
     with pytest.raises(StoreError, match="subset 1"):
@@ -272,14 +275,14 @@ FOLDERS: dict[str, tuple[Corrupt, str]] = {
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_corrupted_explanation_is_found(copy: Path, name: str) -> None:
     corrupt, what = FOLDERS[name]
-    before = verify(copy / "explained")
+    before = verify(copy / "explained", trust_models=True)
     assert before.findings == ()
     assert before.asked == before.of == 5
     corrupt(copy)
-    found = verify(copy / "explained")
+    found = verify(copy / "explained", trust_models=True)
     assert what in {finding.what for finding in found.findings}, found
     if name in ("a sample", "a weight", "the label"):
-        run = CliRunner().invoke(app, ["verify", str(copy / "explained")], catch_exceptions=False)
+        run = CliRunner().invoke(app, ["verify", str(copy / "explained"), "--trust-models"], catch_exceptions=False)
         assert run.exit_code == 1
         assert "findings" in run.output
 
@@ -298,12 +301,12 @@ def test_commands_say_what_they_found(made: Path, tmp_path: Path) -> None:
         run = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
         return run.exit_code, run.output
 
-    code, said = call("verify", str(made / "explained"))
+    code, said = call("verify", str(made / "explained"), "--trust-models")
     assert (code, said.splitlines()[0]) == (0, "5 of 5 stored answers asked again: no findings")
-    code, said = call("study", "verify", str(made / "s.db"), "--sample", "10", "--quiet")
+    code, said = call("study", "verify", str(made / "s.db"), "--trust-models", "--sample", "10", "--quiet")
     assert code == 0
     assert "no more than 25.89% are otherwise" in said
-    code, said = call("verify", str(made / "s.db"), "--json")
+    code, said = call("verify", str(made / "s.db"), "--json", "--trust-models")
     told = json.loads(said)
     assert (code, told["findings"], told["asked"]) == (0, [], told["of"])
     for wrong in (["verify", str(made / "explained"), "--sample", "3"], ["verify", str(made / "s.db"), "--model", "x"]):
@@ -314,3 +317,37 @@ def test_commands_say_what_they_found(made: Path, tmp_path: Path) -> None:
         verify(tmp_path)
     with pytest.raises(ConfigError, match="explain --out"):
         verify(tmp_path / "nowhere")
+
+
+def test_code_that_a_stranger_names_does_not_run(copy: Path) -> None:
+    mark = copy / "ran"
+    with (copy / "models.py").open("a") as file:
+        file.write(f"\nopen({str(mark)!r}, 'w').close()\n")
+    for path in ("explained", "s.db"):
+        with pytest.raises(ModelError, match=r"names code to run \(python:.*add --trust-models"):
+            CliRunner().invoke(app, ["verify", str(copy / path)], catch_exceptions=False)
+    for analysis in ("manipulate", "compose"):
+        with pytest.raises(ModelError, match=r"s\.db: names code to run"):
+            CliRunner().invoke(app, [analysis, str(copy / "s.db"), "--quiet"], catch_exceptions=False)
+    with Store(copy / "s.db") as store:
+        with pytest.raises(ModelError, match="names code"):
+            verify_study(store)
+        write_report(store, copy / "page")
+    assert not mark.exists()
+    verify(copy / "explained", trust_models=True)
+    assert mark.exists()
+
+
+def test_what_a_stranger_allowed_is_not_allowed(copy: Path) -> None:
+    with rewrite(copy / "s.db") as db:
+        text = db.execute("SELECT value FROM meta WHERE key = 'study'").fetchone()[0]
+        content = json.loads(text)
+        content["run"] |= {"allow_pickle": True, "trust_remote_code": True}
+        db.execute("UPDATE meta SET value = ? WHERE key = 'study'", (json.dumps(content),))
+        db.execute("UPDATE models SET spec = 'torch:' || id || '.pt'")
+    torch.save([1, 2], copy / "1.pt")
+    (copy / "1.pt.toml").write_text(SIDECAR)
+    with Store(copy / "s.db") as store:
+        reopened = reopen(store, "cpu")
+        with pytest.raises(ModelError, match="allow-pickle"):
+            reopened.open_model(f"torch:{copy / '1.pt'}")

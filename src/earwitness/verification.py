@@ -18,9 +18,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from .errors import AudioError, ConfigError, EarwitnessError, brief
+from .errors import AudioError, ConfigError, EarwitnessError, ModelError, brief
 from .explanation import digest_of
-from .models import Classifier, open_model
+from .models import Classifier, is_code, open_model
 from .search.driver import Driver
 from .search.questions import TOLERANCE, Target
 from .search.settings import SearchSettings
@@ -92,7 +92,7 @@ class Verification:
 
 def verify(
     folder: str | Path, *, recording: str | Path | None = None, model: str | None = None, device: str = "auto",
-    allow_pickle: bool = False, trust_remote_code: bool = False,
+    allow_pickle: bool = False, trust_remote_code: bool = False, trust_models: bool = False,
 ) -> Verification:  # fmt: skip
     """Ask again what a saved explanation says.
 
@@ -105,11 +105,15 @@ def verify(
     device : str
     allow_pickle, trust_remote_code : bool
         See :func:`earwitness.open_model`.
+    trust_models : bool
+        Run a ``python:`` model that the explanation names; one that is given as ``model`` runs anyway.
 
     Raises
     ------
     ConfigError
         There is no explanation, or it is not readable as one.
+    ModelError
+        It names code, and is not trusted.
     """
     path = Path(folder) / "explanation.json"
     try:
@@ -120,6 +124,11 @@ def verify(
         raise ConfigError(f"{path}: cannot be read ({error}); give a folder of earwitness explain --out") from None
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}: no explanation ({brief(error)}); make it again with earwitness explain") from None
+    if model is None and not trust_models and is_code(str(made.get("spec"))):
+        raise ModelError(
+            f"{path}: names code to run ({made['spec']}); if you trust whoever made it, add --trust-models, or name the"
+            " model with --model"
+        )
     findings = list(_check_record(content))
     trust = {"allow_pickle": allow_pickle, "trust_remote_code": trust_remote_code}
     try:

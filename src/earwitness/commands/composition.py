@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..analyses.settings import LEVELS, CompositionSettings
-from .options import Analysis, StoreArgument
+from .options import Asking, StoreArgument
 from .output import show, write_tables
 from .work import open_analysis
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def compose(
     path: StoreArgument,
     settings: CompositionSettings,
-    output: Analysis,
+    output: Asking,
     level: Annotated[
         list[float] | None, typer.Option(help="dB of a composite's power relative to a clip's; repeat for several.")
     ] = None,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ..analyses.settings import ManipulationSettings
-from .options import Analysis, StoreArgument
+from .options import Asking, StoreArgument
 from .output import show, write_tables
 from .work import open_analysis
 
 
-def manipulate(path: StoreArgument, settings: ManipulationSettings, output: Analysis) -> None:
+def manipulate(path: StoreArgument, settings: ManipulationSettings, output: Asking) -> None:
     """The smallest changes that flip an answer, whether they transfer, and how robust each model is.
 
     For audits of one's own models. With --out, every flip is written as WAV and FLAC, and asked again from both, and

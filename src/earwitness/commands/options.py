@@ -19,6 +19,7 @@ from ..errors import ConfigError
 from ..settings import Settings, allowed, check, setting
 
 FORMATS = ("md", "csv", "json")
+TRUST_MODELS = "run code that a store or explanation names: python: models, and what its study allowed"
 
 StoreArgument = Annotated[Path, typer.Argument(metavar="STORE", help="The study's store.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
@@ -59,6 +60,13 @@ class Analysis(Format, Device):
 
     out: Path | None = setting(None, "folder for the tables as CSV, the figures and the signals")
     quiet: bool = setting(False, "no progress", flags=("--quiet", "-q"))
+
+
+@dataclass(frozen=True)
+class Asking(Analysis):
+    """An analysis that asks models, not the store alone."""
+
+    trust_models: bool = setting(False, TRUST_MODELS)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ConfigError
-from .options import Access, JsonOption, QuietOption
+from .options import TRUST_MODELS, Access, JsonOption, QuietOption
 from .work import make_reporter
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ def verify(
     ] = None,
     recording: Annotated[Path | None, typer.Option(help="Of a folder: where the recording lies now.")] = None,
     model: Annotated[str | None, typer.Option(help="Of a folder: where the model lies now.")] = None,
+    trust_models: Annotated[
+        bool, typer.Option("--trust-models", help=f"{TRUST_MODELS[0].upper()}{TRUST_MODELS[1:]}.")
+    ] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -37,7 +40,9 @@ def verify(
             raise ConfigError(f"{path}: a folder is verified whole; --sample is for a study's store")
         from ..verification import verify as verify_folder
 
-        found = verify_folder(path, recording=recording, model=model, device=access.device, **access.trust)
+        found = verify_folder(
+            path, recording=recording, model=model, device=access.device, trust_models=trust_models, **access.trust
+        )
     else:
         if recording or model:
             raise ConfigError(f"{path}: a study says where its recordings and models lie; edit its file and run it")
@@ -47,7 +52,9 @@ def verify(
         with ExitStack() as stack:
             reporter = make_reporter(quiet or as_json, stack)
             store = stack.enter_context(Store(path))
-            found = verify_study(store, sample=sample, device=access.device, reporter=reporter)
+            found = verify_study(
+                store, sample=sample, device=access.device, trust_models=trust_models, reporter=reporter
+            )
     _show(found, as_json)
     raise typer.Exit(1 if found.findings else 0)
 

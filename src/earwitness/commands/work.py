@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
 from ..signal.limits import USUAL, Limits
+from .options import Asking
 
 if TYPE_CHECKING:
     from ..study.file import Study
@@ -27,6 +28,8 @@ def open_analysis(path: Path, output: Analysis) -> Iterator[tuple[Reopened, Repo
     ------
     ConfigError
         There is no such store, or ``output.out`` cannot be written.
+    ModelError
+        Models are to be asked, the store names code, and is not trusted.
     """
     from ..study.reopen import reopen
     from ..study.store import Store
@@ -40,7 +43,12 @@ def open_analysis(path: Path, output: Analysis) -> Iterator[tuple[Reopened, Repo
         store = stack.enter_context(Store(path, write=True))
         if store.mended:
             reporter.say(store.mended)
-        yield reopen(store, output.device), reporter
+        if not isinstance(output, Asking):
+            yield reopen(store, output.device), reporter
+            return
+        study = reopen(store, output.device, trust_models=output.trust_models)
+        study.check_trust()
+        yield study, reporter
 
 
 def run_study(study: Study, folder: Path, path: Path, quiet: bool, retry_failed: bool = False) -> Summary:

@@ -14,7 +14,7 @@ from .base import Model
 
 __all__ = [
     "BACKENDS", "Alignment", "Classifier", "Model", "Trust", "align", "aligned", "as_classifier", "choose_device",
-    "fold", "open_model",
+    "fold", "is_code", "open_model",
 ]  # fmt: skip
 
 
@@ -72,6 +72,11 @@ BACKENDS: dict[str, Callable[[str, torch.device, Trust], Model]] = {
     "torch": _torch,
     "python": _callable,
 }
+
+
+def is_code(spec: str) -> bool:
+    """Whether a model is Python code: whoever opens it runs that."""
+    return spec.strip().startswith("python:")
 
 
 def choose_device(name: str = "auto") -> torch.device:

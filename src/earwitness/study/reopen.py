@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, ModelError, StoreError
-from ..models import Classifier, align, aligned, open_model
+from ..models import Classifier, Model, align, aligned, is_code, open_model
 from ..models.resampling import at_rate
 from ..search.settings import SearchSettings
 from ..signal import audio
@@ -40,6 +40,8 @@ class Reopened:
     folder : Path
         What the study's paths are relative to.
     device : str
+    trust_models : bool
+        Run what the store names: ``python:`` models, and pickles or code of a model's own where its study allowed them.
     """
 
     store: Store
@@ -50,6 +52,7 @@ class Reopened:
     sample_rate: int
     folder: Path
     device: str = "auto"
+    trust_models: bool = False
 
     @cached_property
     def models(self) -> pl.DataFrame:
@@ -88,6 +91,31 @@ class Reopened:
         """The variables of a clip, as they were searched."""
         return Spectrum(self.read(clip), self.settings.variables)
 
+    def open_model(self, spec: str) -> Model:
+        """One of the models as it is now, at the study's rate.
+
+        Raises
+        ------
+        ModelError
+            It cannot be loaded; or it is code, and what the store names is not trusted.
+        """
+        self.check_trust()
+        trust = self.study.run.trust if self.trust_models else {}
+        return at_rate(open_model(localise(spec, self.folder), self.device, **trust), self.sample_rate)
+
+    def check_trust(self) -> None:
+        """A store may come from a stranger, and the code beside it: that runs only where the user says so.
+
+        Raises
+        ------
+        ModelError
+            The store names code, and is not trusted.
+        """
+        if not self.trust_models and (code := next(filter(is_code, self.specs.values()), None)):
+            raise ModelError(
+                f"{self.store.path}: names code to run ({code}); if you trust whoever made it, add --trust-models"
+            )
+
     def classifiers(self) -> dict[int, Classifier]:
         """The models by their id, loaded when first asked for.
 
@@ -102,8 +130,7 @@ class Reopened:
     def _classifiers(self) -> dict[int, Classifier]:
         models = []
         for spec, fingerprint in self.models.select("spec", "fingerprint").iter_rows():
-            opened = open_model(localise(spec, self.folder), self.device, **self.study.run.trust)
-            model = at_rate(opened, self.sample_rate)
+            model = self.open_model(spec)
             if model.fingerprint != fingerprint:
                 raise ModelError(f"{spec}: not the model that was studied; restore it or run the study again")
             models.append(model)
@@ -134,8 +161,8 @@ class Reopened:
         return pl.Series(top, dtype=pl.String)
 
 
-def reopen(store: Store, device: str = "auto") -> Reopened:
-    """A study from its store.
+def reopen(store: Store, device: str = "auto", *, trust_models: bool = False) -> Reopened:
+    """A study from its store; ``trust_models``: see :class:`Reopened`.
 
     Raises
     ------
@@ -150,4 +177,4 @@ def reopen(store: Store, device: str = "auto") -> Reopened:
     with store.naming(unit="facts of the study"):
         rate, folder, content = int(meta["sample_rate"]), Path(meta["folder"]), dict(meta["study"])
     study = parse_study(content, str(store.path))
-    return Reopened(store, key, store.search_settings(key), labels, study, rate, folder, device)
+    return Reopened(store, key, store.search_settings(key), labels, study, rate, folder, device, trust_models)

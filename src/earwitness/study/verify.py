@@ -20,14 +20,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import EarwitnessError, ModelError
-from ..models import Classifier, Model, align, open_model
-from ..models.resampling import at_rate
+from ..models import Classifier, Model, align
 from ..search.driver import Driver
 from ..search.questions import Target
 from ..search.settings import REVISION
 from ..signal.spectrum import Spectrum
 from ..verification import AGREE, ENERGY, Finding, Verification, broken
-from .plan import localise
 from .progress import Quiet, Reporter
 from .reopen import Reopened, reopen
 from .store import Store
@@ -36,8 +34,9 @@ Log = NDArray[np.float32]
 
 
 def verify_study(
-    store: Store, *, sample: int | None = None, seed: int = 0, device: str = "auto", reporter: Reporter | None = None
-) -> Verification:
+    store: Store, *, sample: int | None = None, seed: int = 0, device: str = "auto", trust_models: bool = False,
+    reporter: Reporter | None = None,
+) -> Verification:  # fmt: skip
     """Ask a study's models again about what the store says they said.
 
     Parameters
@@ -48,14 +47,19 @@ def verify_study(
     seed : int
         Of the draw.
     device : str
+    trust_models : bool
+        Run what the store names: ``python:`` models, and pickles or code of a model's own where its study allowed them.
     reporter : Reporter, optional
 
     Raises
     ------
     StoreError
         The store holds no study, or is damaged.
+    ModelError
+        The store names code, and is not trusted.
     """
-    study, reporter = reopen(store, device), reporter or Quiet()
+    study, reporter = reopen(store, device, trust_models=trust_models), reporter or Quiet()
+    study.check_trust()
     check = _Check.of(study)
     stored = _stored(study)
     chosen = stored if sample is None or sample >= len(stored) else stored.sample(sample, seed=seed)
@@ -186,9 +190,7 @@ def _open_models(study: Reopened) -> tuple[dict[int, Classifier], list[Finding]]
     findings = []
     for id, spec, fingerprint in study.models.select("model", "spec", "fingerprint").iter_rows():
         try:
-            model = at_rate(
-                open_model(localise(spec, study.folder), study.device, **study.study.run.trust), study.sample_rate
-            )
+            model = study.open_model(spec)
             mapping = {own: name for own, name in study.study.labels.items() if own in model.labels}
             alignment = align([_Shared(study.labels), model], mapping)
         except EarwitnessError as error:
