@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # torch first and pinned: any other specifier may pull gigabytes of CUDA libraries
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check lint fuzz docs clean
+.PHONY: demo test check lint fuzz docs locked clean
 
 $(VENV)/core: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
@@ -56,6 +56,15 @@ $(VENV)/docs: $(VENV)/core
 docs: $(VENV)/docs
 	$(BIN)/mkdocs build
 	@echo "$(CURDIR)/site/index.html"
+
+# the environment of the tests with every file held against its digest; torch, whose build is another on each kind of
+# machine, by its version alone
+locked: requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $(VENV)/core $(VENV)/dev $(VENV)/docs $(VENV)/fuzz
 
 clean:
 	rm -rf $(VENV) demo site fuzz .mypy_cache .ruff_cache .pytest_cache

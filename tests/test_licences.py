@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 _SPEC = spec_from_file_location("licences", ROOT / "tools" / "licences.py")
@@ -28,3 +31,19 @@ def test_what_is_not_allowed_is_refused() -> None:
         assert not licences.allowed(licence), licence
     for licence in ("MIT", "MIT License", "GPL-3.0-only OR MIT", "Apache-2.0 WITH LLVM-exception", "LGPL-2.1-or-later"):
         assert licences.allowed(licence), licence
+
+
+def test_every_pin_has_digests() -> None:
+    """All but torch, whose build is another on each kind of machine."""
+    pins = {
+        canonicalize_name(line.partition("==")[0]): line.partition("==")[2]
+        for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
+    }  # fmt: skip
+    locked: dict[str, str] = {}
+    for block in re.split(r"\n(?=\S)", (ROOT / "requirements.lock").read_text().strip()):
+        head, *digests = block.split("\\\n")
+        name, _, version = head.strip().partition("==")
+        assert digests, f"{name}: no digest"
+        assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", digest.strip()) for digest in digests), name
+        locked[canonicalize_name(name)] = version
+    assert locked == {name: version for name, version in pins.items() if name != "torch"}, "see CONTRIBUTING"
