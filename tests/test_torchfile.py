@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -265,6 +266,36 @@ def test_damaged_files_are_refused(kind: str, tmp_path: Path) -> None:
     refused(file, "neither TorchScript nor")
     file.unlink()
     refused(file, "no such file")
+
+
+@pytest.mark.parametrize("content", [b"", bytes(11)])
+def test_a_weight_shorter_than_its_tensor_is_refused(tmp_path: Path, content: bytes) -> None:
+    """PyTorch would read on behind it; found by fuzzing."""
+    file = write("script", tmp_path)
+    rewrite(file, lambda parts: parts.update({"data/0": content}))
+    refused(file, f"data/0 has {len(content)} bytes of 12")
+    rewrite(file, lambda parts: parts.pop("data/0"))
+    refused(file, "data/0 has 0 bytes of 12")
+
+
+class Mark:
+    """Leaves a mark when it is unpickled."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.place,))
+
+
+def test_nothing_that_a_pickle_names_is_run_to_measure_it(tmp_path: Path) -> None:
+    file = write("script", tmp_path)
+    rewrite(file, lambda parts: parts.update({"data.pkl": pickle.dumps(Mark(tmp_path / "ran"), 2)}))
+    with pytest.raises(ModelError):
+        open_model(f"torch:{file}", "cpu")
+    rewrite(file, lambda parts: parts.update({"data.pkl": b"\x80\x02X\xff\xff\xff\x7f"}))
+    refused(file, "data.pkl is damaged")
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize("content", [b"{", b"[1]", b'{"graph_module": 3}', b"{}"])

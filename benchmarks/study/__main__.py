@@ -1,13 +1,13 @@
-"""``python -m benchmarks.study [memory] [workers] [rows]``: measure, and write ``results/NAME.md``."""
+"""``python -m benchmarks.study [memory] [workers] [rows] [same]``: measure, and write ``results/NAME.md``."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from . import memory, rows, workers
+from . import memory, rows, same, workers
 
-PARTS = {"memory": memory.report, "workers": workers.report, "rows": rows.report}
+PARTS = {"memory": memory.report, "workers": workers.report, "rows": rows.report, "same": same.report}
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ from torch import Tensor
 from ..errors import ModelError, brief
 from .base import scores_of
 from .files import FileModel, check_file, fingerprint_files, read_sidecar
+from .storages import check_storages
 
 _MOST_BYTES = 8 << 30  # of an archive, unpacked
 #: what reading a damaged archive raises
@@ -202,6 +203,7 @@ def _judge_script(parts: dict[str, bytes], spec: str) -> dict[str, bytes]:
         found = forbidden.search(content.decode("utf-8", errors="replace")) if forbidden else None
         if found:
             raise ModelError(f"{spec}: its code uses {found.group().strip()!r} ({name}); leave it out, {_TRUSTED}")
+    check_storages(parts, spec)
     wanted = re.compile(r"(?:data|constants)\.pkl|version|byteorder|\.data/version|(?:data|constants)/.*|code/.*\.py")
     return {name: content for name, content in parts.items() if wanted.fullmatch(name)}
 
