@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .explanation import Explanation, Missing, Subset, explain
     from .models import Classifier, Model, align, aligned, as_classifier, open_model
     from .search.settings import RobustSettings, SearchSettings
+    from .signal.arrays import as_clip
     from .signal.audio import Clip, read
     from .transferability.answers import Answers
     from .transferability.judges import transfer
@@ -40,6 +41,7 @@ __all__ = [
     "align",
     "aligned",
     "as_classifier",
+    "as_clip",
     "explain",
     "find_robust",
     "open_model",
@@ -55,6 +57,7 @@ _HOMES = {
     "explanation": ("Explanation", "Missing", "Subset", "explain"),
     "models": ("Classifier", "Model", "align", "aligned", "as_classifier", "open_model"),
     "search.settings": ("RobustSettings", "SearchSettings"),
+    "signal.arrays": ("as_clip",),
     "signal.audio": ("Clip", "read"),
     "transferability.answers": ("Answers",),
     "transferability.judges": ("transfer",),

@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import AudioError, ConfigError
-from .models import Classifier
+from .models import Classifier, as_classifier, open_model
 from .search import SEARCHES
 from .search.driver import Driver, Job, recall
 from .search.problem import Outcome, Problem
 from .search.questions import TOLERANCE, Certificate, Found, Target
 from .search.settings import SearchSettings
 from .signal import audio
+from .signal.arrays import as_clip
 from .signal.audio import Clip
 from .signal.masks import Mask, Runs, from_runs, to_runs
 from .signal.spectrum import Spectrum
@@ -255,26 +256,43 @@ def describe(part: Subset, labels: Sequence[str]) -> dict[str, Any]:
 
 
 def explain(
-    clip: Clip, classifier: Classifier, settings: SearchSettings | None = None, *, driver: Driver | None = None
-) -> Explanation:
-    """Find what a classifier listened to in a clip.
+    recording: Any, model: Any, settings: SearchSettings | None = None, *, seconds: float | None = None,
+    driver: Driver | None = None,
+) -> Explanation:  # fmt: skip
+    """Find what a classifier listened to in a recording.
 
     Parameters
     ----------
-    clip : Clip
-        At the model's sample rate.
-    classifier : Classifier
+    recording : object
+        A clip, or what :func:`earwitness.as_clip` makes one of: a path, samples with their rate, a row of a data set.
+        It is resampled to the model's rate.
+    model : object
+        A classifier, a spec (``"builtin:mtt-vgg"``), or what :func:`earwitness.as_classifier` makes a classifier of: a
+        pipeline, a network with its extractor, a callable with labels and rate.
     settings : SearchSettings, optional
+    seconds : float, optional
+        Crop or zero-pad to this duration.
     driver : Driver, optional
         To set the batch size or watch progress.
 
     Raises
     ------
     AudioError
-        The clip is silent: no content can be a cause.
+        The recording cannot be read, or is silent: no content can be a cause.
     ModelError
-        The model answers with something unusable.
+        The model cannot be loaded, or answers with something unusable.
+
+    Examples
+    --------
+    >>> tone = np.sin(np.arange(8000) * 0.3)
+    >>> def high(waveforms):
+    ...     score = np.log(np.abs(np.fft.rfft(waveforms))[:, 370:390].max(axis=1) + 1e-3)
+    ...     return np.stack([score, -score], axis=1)
+    >>> explain((tone, 8000), as_classifier(high, labels=["high", "low"], sample_rate=8000)).label
+    'high'
     """
+    classifier = Classifier(open_model(model)) if isinstance(model, str) else as_classifier(model)
+    clip = as_clip(recording, classifier.model.sample_rate, seconds)
     settings = settings or SearchSettings()
     driver = driver or Driver(classifier, repeats=settings.repeats)
     job = next(driver.run([make_job(clip, settings)]))
