@@ -6,6 +6,7 @@ ways that may not matter, and held against the first: which sets differ, and by 
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from earwitness.study.file import parse_study
 from earwitness.study.plan import plan
@@ -24,6 +26,7 @@ from earwitness.study.store import Store
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("EARWITNESS_SHARED", ROOT.parent / "shared"))
 BUDGET = 40
+Answers = dict[tuple[Any, ...], NDArray[np.float64]]
 # before there are worker processes: they inherit it
 os.environ.setdefault("AASIST", str(SHARED / "models/aasist"))
 WAYS: dict[str, dict[str, Any]] = {
@@ -46,7 +49,7 @@ def panels() -> Iterator[tuple[str, list[str], dict[str, Any]]]:
 
 def compare(specs: list[str], content: dict[str, Any], folder: Path) -> Iterator[tuple[str, int, int, float]]:
     """Way, sets, sets that differ from the first way's, and the largest difference of a probability."""
-    first: dict[tuple[Any, ...], bytes] = {}
+    first: Answers = {}
     base = {"models": specs, "search": {"delta": 0.5, "budget": BUDGET}, "transfer": {"nulls": 1}, **content}
     for way, settings in {"as planned": {}, **WAYS, "models reversed": {}}.items():
         models = specs[::-1] if way == "models reversed" else specs
@@ -58,23 +61,24 @@ def compare(specs: list[str], content: dict[str, Any], folder: Path) -> Iterator
         first = first or found
         sets, before = ({row[:6] for row in rows} for rows in (found, first))
         both = found.keys() & first.keys()
-        gaps = [np.abs(_probabilities(found[row]) - _probabilities(first[row])).max() for row in both]
+        gaps = [np.abs(found[row] - first[row]).max() for row in both]
         yield way, len(sets), len(sets ^ before), float(max(gaps, default=0.0))
 
 
-def _answers(path: Path) -> dict[tuple[Any, ...], bytes]:
-    """What every model says to every set, null signals included."""
+def _answers(path: Path) -> Answers:
+    """What every model says to every set, null signals included: probabilities, by the names of labels."""
     query = (
         "SELECT c.sha256, m.fingerprint, s.kind, s.draw, s.mask, s.certificate, j.fingerprint, t.log_probabilities"
         " FROM subsets s JOIN explanations e ON e.id = s.explanation JOIN clips c ON c.id = e.clip"
         " JOIN models m ON m.id = e.model JOIN transfers t ON t.subset = s.id JOIN models j ON j.id = t.model"
     )
     with closing(sqlite3.connect(path)) as db:
-        return {tuple(row[:-1]): row[-1] for row in db.execute(query)}
-
-
-def _probabilities(packed: bytes) -> Any:
-    return np.exp(np.frombuffer(packed, dtype="<f4").astype(np.float64))
+        (labels,) = (json.loads(row[0]) for row in db.execute("SELECT labels FROM settings"))
+        order = np.argsort(labels)
+        return {
+            tuple(row[:-1]): np.exp(np.frombuffer(row[-1], dtype="<f4").astype(np.float64))[order]
+            for row in db.execute(query)
+        }
 
 
 def report() -> str:

@@ -18,7 +18,7 @@ from .commands.fidelity import fidelity
 from .commands.manipulation import manipulate
 from .commands.models import models_app
 from .commands.options import expand
-from .commands.report import figures, report
+from .commands.report import figures, open_page, report
 from .commands.robust import robust
 from .commands.spectral import spectral
 from .commands.study import study_app
@@ -49,6 +49,7 @@ for command in (
     version,
 ):
     app.command()(expand(command))
+app.command(name="open")(expand(open_page))
 study_app.command(name="verify")(expand(verify))
 
 #: click's UsageError, wherever the installed typer keeps it

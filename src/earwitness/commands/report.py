@@ -47,6 +47,24 @@ def report(
     print(page.resolve())
 
 
+def open_page(
+    path: StoreArgument,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the page; default: beside the store, by its name.")
+    ] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Show it in the browser.")] = True,
+    quiet: QuietOption = False,
+) -> None:
+    """Write the page of a study and open it."""
+    import webbrowser
+
+    folder = out or path.with_name(f"{path.stem}-page")
+    report(path, folder, quiet=quiet)
+    page = (folder / "index.html").resolve()
+    if browser and not webbrowser.open(page.as_uri()):
+        print("no browser to open it in; open that file by hand")
+
+
 def figures(
     path: StoreArgument,
     out: Annotated[Path, typer.Option(help="Folder for the figures.")],

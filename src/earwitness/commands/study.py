@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import os
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,7 +18,33 @@ from .work import run_study
 
 study_app = typer.Typer(no_args_is_help=True, help="Studies: models x recordings x settings, resumable.")
 
-StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study file.")]
+MaybeStudyArgument = Annotated[
+    Path | None, typer.Argument(metavar="[STUDY.toml]", help="The study file; without one, give models and data.")
+]
+ModelOption = Annotated[list[str] | None, typer.Option(help="A model, in place of the file's; repeatable.")]
+DataOption = Annotated[
+    list[str] | None, typer.Option(help="A folder, manifest or file, or 'builtin', in place of the file's; repeatable.")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting: search.delta=0.9; repeatable.")
+]
+
+
+def _given(
+    study_file: Path | None, models: list[str] | None, data: list[str] | None, changes: list[str] | None, access: Access
+) -> dict[str, Any]:
+    """What the command line says in place of the study file, by dotted key."""
+    if study_file is None and not (models and data):
+        raise ConfigError("no study file, and not both --model and --data; give a file, or earwitness study init one")
+    from ..study.file import parse_setting
+
+    given: dict[str, Any] = dict(parse_setting(text) for text in changes or ())
+    if models:
+        given["models"] = models
+    if data:
+        given["data"] = [{"path": one if one == "builtin" else os.path.abspath(one)} for one in data]
+    # what is not given, the file says
+    return {**given, **{f"run.{name}": True for name, allowed in access.trust.items() if allowed}}
 
 
 @study_app.command(name="init")
@@ -48,8 +75,11 @@ def schema() -> None:
 @study_app.command(name="run")
 @expand
 def run(
-    study_file: StudyArgument,
     access: Annotated[Access, Leave("device")],
+    study_file: MaybeStudyArgument = None,
+    model: ModelOption = None,
+    data: DataOption = None,
+    changes: SetOption = None,
     executor: Annotated[str | None, typer.Option(help="local or ray; default: the study's.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes; default: the study's.")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed units again.")] = False,
@@ -58,8 +88,8 @@ def run(
     """Plan, run or resume a study; on a finished one it does nothing and says so."""
     from ..study.file import load_study
 
-    trust = {name: True for name, given in access.trust.items() if given}  # what is not given, the file says
-    study, folder = load_study(study_file, executor=executor, workers=workers, **trust)
+    given = _given(study_file, model, data, changes, access)
+    study, folder = load_study(study_file, given=given, executor=executor, workers=workers)
     path = folder / study.store
     summary = run_study(study, folder, path, quiet, retry_failed)
     if not summary.explained and not summary.judged:
@@ -69,6 +99,44 @@ def run(
     if summary.failed:
         print(f"{summary.failed} failed; why: earwitness study status {path}; again: study run --retry-failed")
     raise typer.Exit(1 if summary.failed else 0)
+
+
+@study_app.command(name="plan")
+@expand
+def plan_study(
+    access: Annotated[Access, Leave("device")],
+    study_file: MaybeStudyArgument = None,
+    model: ModelOption = None,
+    data: DataOption = None,
+    changes: SetOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """What a study will ask, and how long that takes here: its models are loaded, and each is asked for a second."""
+    from ..study.cost import tell_duration
+    from ..study.file import load_study
+    from ..study.forecast import forecast
+    from ..study.plan import plan
+    from ..study.progress import Lines, Quiet
+
+    study, folder = load_study(study_file, given=_given(study_file, model, data, changes, access))
+    workers, executor = study.run.workers, study.run.executor
+    here = study.model_copy(
+        update={"run": study.run.model_copy(update={"executor": "local", "workers": None, "time_limit": None})}
+    )
+    found = forecast(plan(here, folder, Quiet() if quiet or as_json else Lines()), workers or 1)
+    if as_json:
+        print(json.dumps({**asdict(found), "most": found.most}, indent=1))
+        return
+    print(f"{found.recordings} recordings of {found.variables:,} variables ({found.seconds_a_clip:.1f} s the first)")
+    for step, count in found.questions.items():
+        print(f"{step:8} {count:12,} questions, at most")
+    for spec, seconds in found.seconds.items():
+        print(f"{1 / seconds:21,.0f} questions a second: {spec}")
+    where = (
+        f"in {found.workers} workers as fast as this process" if found.workers > 1 or executor != "local" else "here"
+    )
+    print(f"at most {tell_duration(found.most)} {where}; searches that are through earlier end earlier")
 
 
 @study_app.command(name="status")

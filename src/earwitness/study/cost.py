@@ -34,3 +34,19 @@ def tell_cost(samples: Sequence[int], sample_rate: int, models: int, settings: S
         f"{what} longer than a minute ({max(long) / sample_rate:,.0f} s, {variables:,} variables): up to "
         f"{questions:,} questions of the whole length; crop with seconds, e.g. to 10"
     )
+
+
+def tell_duration(seconds: float) -> str:
+    """A duration as people say it.
+
+    Examples
+    --------
+    >>> [tell_duration(seconds) for seconds in (0.4, 75, 5400, 200_000)]
+    ['less than a second', '75 s', '1.5 h', '2.3 days']
+    """
+    if seconds < 1:
+        return "less than a second"
+    for name, length in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.1f} {name}" if seconds < 10 * length else f"{seconds / length:.0f} {name}"
+    return f"{seconds:.0f} s"

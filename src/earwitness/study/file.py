@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -124,12 +125,15 @@ class Study(_Section):
         return self.search
 
 
-def load_study(path: str | Path, **run: Any) -> tuple[Study, Path]:
+def load_study(path: str | Path | None, *, given: Mapping[str, Any] | None = None, **run: Any) -> tuple[Study, Path]:
     """Read and check a study file; also the folder its paths are relative to.
 
     Parameters
     ----------
-    path : str or Path
+    path : str or Path, optional
+        Without a file the study is what is given, its paths relative to the working folder.
+    given : mapping of str to value, optional
+        In place of what the file says, by dotted key: ``{"search.delta": 0.9, "models": ["builtin:mtt-vgg"]}``.
     **run
         In place of what the file says under ``[run]``; None leaves that.
 
@@ -138,18 +142,57 @@ def load_study(path: str | Path, **run: Any) -> tuple[Study, Path]:
     ConfigError
         The file is missing, no TOML, or has unknown or bad settings.
     """
-    path = Path(path)
+    content = {} if path is None else _read(Path(path))
+    changes = {**(given or {}), **{f"run.{name}": value for name, value in run.items() if value is not None}}
+    for key, value in changes.items():
+        _put(content, key, value)
+    study = parse_study(content, str(path or "the study given"))
+    return study, Path.cwd() if path is None else Path(path).resolve().parent
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """``search.delta=0.9`` as key and value; a value that is no TOML is text.
+
+    Raises
+    ------
+    ConfigError
+        There is no key or no ``=``.
+
+    Examples
+    --------
+    >>> parse_setting("search.delta=0.9"), parse_setting("search.domain=mel:64")
+    (('search.delta', 0.9), ('search.domain', 'mel:64'))
+    """
+    key, sign, value = text.partition("=")
+    key = key.strip()
+    if not sign or not all(part.isidentifier() for part in key.split(".")):
+        raise ConfigError(f"--set {text}: write a setting and its value, e.g. search.delta=0.9")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return key, value.strip()
+
+
+def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(f"{path}: no such study file; give the path of a TOML file")
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
         raise ConfigError(f"{path}: not readable as TOML ({error})") from None
-    changes = {name: value for name, value in run.items() if value is not None}
-    if changes and isinstance(content.get("run", {}), dict):
-        content["run"] = {**content.get("run", {}), **changes}
-    study = parse_study(content, str(path))
-    return study, path.resolve().parent
+
+
+def _put(content: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key; of sections that there are several of (``[[data]]``) in each."""
+    section, _, rest = key.partition(".")
+    if not rest:
+        content[section] = value
+        return
+    inner = content.setdefault(section, {})
+    for one in inner if isinstance(inner, list) else [inner]:
+        if not isinstance(one, dict):
+            raise ConfigError(f"{key}: {section} is {inner!r:.80}, no section; see earwitness study schema")
+        _put(one, rest, value)
 
 
 def parse_study(content: dict[str, Any], where: str = "study") -> Study:

@@ -66,6 +66,7 @@ class Worker:
                 yield Asked(self._asked)
                 self._asked = 0
             yield done
+        self._tell()  # of this step and model, not of the next
 
     def drop(self) -> None:
         """Give up all models, to leave their memory to another worker."""
@@ -109,7 +110,10 @@ class Worker:
     def count(self, questions: int) -> None:
         """The model answered so many questions."""
         self._asked += questions
-        now = time.monotonic()
-        if self._progress is not None and now - self._told >= REPORT_EVERY:
+        if time.monotonic() - self._told >= REPORT_EVERY:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._progress is not None and self._asked:
             self._progress(self._asked)
-            self._asked, self._told = 0, now
+            self._asked, self._told = 0, time.monotonic()

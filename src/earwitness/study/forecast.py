@@ -1,0 +1,133 @@
+"""What a study will ask, and how long that takes at the rate at which its models answer here: before it begins."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..analyses.robustness import ATTEMPTS
+from ..analyses.settings import CurveSettings
+from ..datasets.recording import Recording
+from ..errors import AudioError, EarwitnessError
+from ..models import Classifier, aligned
+from ..search.driver import Driver, choose_batch
+from ..signal import audio
+from ..signal.audio import Clip
+from ..signal.spectrum import Spectrum
+from .plan import Plan
+
+#: seconds that a model is asked for, at least
+TRIAL = 1.0
+#: kinds of sets of an explanation that are judged beside the sufficient ones: complete, one-complete, inverse
+OTHERS = 3
+#: robust sets of an explanation, each sought with questions of its own
+ROBUST = 2
+#: null signals of a set: of its size, its energy, and its profile
+NULLS = 3
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a study will ask.
+
+    Attributes
+    ----------
+    recordings, models : int
+    seconds_a_clip : float
+        Of the recording that was tried.
+    variables : int
+        Of that recording.
+    questions : dict of str to int
+        By step, at most; a search stops earlier where it is through.
+    seconds : dict of str to float
+        That a question takes, by model.
+    workers : int
+    """
+
+    recordings: int
+    models: int
+    seconds_a_clip: float
+    variables: int
+    questions: dict[str, int]
+    seconds: dict[str, float]
+    workers: int
+
+    @property
+    def most(self) -> float:
+        """Seconds that all of it takes, at most: each model is asked its share."""
+        share = sum(self.questions.values()) / self.models
+        return sum(share * each for each in self.seconds.values()) / self.workers
+
+
+def forecast(plan: Plan, workers: int = 1) -> Forecast:
+    """Ask each model for a second about a recording of a study, and reckon.
+
+    Parameters
+    ----------
+    plan : Plan
+        With its models loaded.
+    workers : int
+        That share the work, each as fast as this process.
+
+    Raises
+    ------
+    AudioError
+        None of the recordings can be read.
+    """
+    clip = _first(plan)
+    spectrum = Spectrum(clip, plan.settings.variables)
+    study, settings = plan.study, plan.settings
+    units = len(plan.recordings) * len(plan.models)
+    sets = settings.count + OTHERS + (ROBUST if study.robust else 0)
+    questions = {"explain": units * settings.budget}
+    if study.robust:
+        # the clip in the views that are searched; the clip and every set, twice what is necessary too, in fresh ones
+        asked = study.robust.searched + (1 + settings.count + 2 * (OTHERS + ROBUST * ATTEMPTS)) * study.robust.verified
+        questions["robust"] = units * (ROBUST * study.robust.questions + asked)
+    questions["judge"] = units * len(plan.models) * sets * (1 + NULLS * study.transfer.nulls)
+    if study.curves:
+        questions["curves"] = units * _curves(study.curves, len(plan.models))
+    seconds = {
+        classifier.model.spec: _ask(classifier, spectrum, study.run.batch, settings.seed)
+        for classifier in aligned(plan.models, plan.alignment)
+    }
+    repeated = {step: count * settings.repeats for step, count in questions.items()}
+    return Forecast(
+        len(plan.recordings), len(plan.models), clip.seconds, spectrum.size, repeated, seconds, workers
+    )  # fmt: skip
+
+
+def _curves(settings: CurveSettings, models: int) -> int:
+    """Nested sets of a clip that a judge is asked about: in the order of each map and its profiles, of the energy, and
+    at random."""
+    return len(settings.levels) * (models * (1 + settings.profiles) + 1 + settings.draws)
+
+
+def _first(plan: Plan) -> Clip:
+    """The first recording that can be read, as it will be studied."""
+    why = ""
+    for recording in plan.recordings:
+        try:
+            return _read(plan, recording)
+        except EarwitnessError as error:
+            why = why or str(error)
+    raise AudioError(f"none of {len(plan.recordings)} recordings can be read; the first: {why}")
+
+
+def _read(plan: Plan, recording: Recording) -> Clip:
+    return audio.read(recording.path, plan.sample_rate, plan.study.seconds, plan.study.limits)
+
+
+def _ask(classifier: Classifier, spectrum: Spectrum, batch: int | None, seed: int) -> float:
+    """Seconds a question, of random masks in full batches; the first batch warms up and does not count."""
+    rng, driver = np.random.default_rng(seed), Driver(classifier, batch=batch)
+    size = batch or choose_batch(max(len(spectrum.clip), classifier.model.samples or 0), classifier.model.device)
+    asked, started = -size, 0.0
+    while asked <= 0 or time.perf_counter() - started < TRIAL:
+        driver.evaluate(spectrum, rng.random((size, spectrum.size)) < rng.random((size, 1)))
+        asked += size
+        if asked == 0:
+            started = time.perf_counter()
+    return (time.perf_counter() - started) / asked
