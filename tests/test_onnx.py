@@ -233,3 +233,28 @@ def test_a_model_that_fails_on_a_clip_says_so(tmp_path: Path) -> None:
 def test_without_the_library_the_extra_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     refused(file, r"pip install 'earwitness\[onnx\]'")
+
+
+def test_a_model_that_wants_more_memory_than_there_is_says_so(tmp_path: Path) -> None:
+    """A shape in the file is no reason to end the process."""
+    huge = np.array([1 << 40, 1 << 30], dtype=np.int64)
+    ends = [
+        onnx.numpy_helper.from_array(np.array([value], dtype=np.int64), name) for name, value in (("a", 0), ("b", 3))
+    ]
+    nodes = [
+        onnx.helper.make_node("ConstantOfShape", ["shape"], ["all"]),
+        onnx.helper.make_node("ReduceSum", ["all"], ["sum"], keepdims=0),
+        onnx.helper.make_node("Add", ["waveform", "sum"], ["louder"]),
+        onnx.helper.make_node("Slice", ["louder", "a", "b", "one"], ["out"]),
+    ]
+    info, constant = onnx.helper.make_tensor_value_info, onnx.numpy_helper.from_array
+    graph = onnx.helper.make_graph(
+        nodes, "huge", [info("waveform", onnx.TensorProto.FLOAT, ["batch", 3200])],
+        [info("out", onnx.TensorProto.FLOAT, ["batch", 3])],
+        [constant(huge, "shape"), *ends, constant(np.array([1], dtype=np.int64), "one")],
+    )  # fmt: skip
+    opsets = [onnx.helper.make_opsetid("", 18)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8), tmp_path / "huge.onnx")
+    (tmp_path / "huge.onnx.toml").write_text(SIDECAR)
+    with pytest.raises(ModelError, match="failed on waveforms"):
+        open_model(f"onnx:{tmp_path / 'huge.onnx'}", "cpu").logits(torch.zeros(1, 3200))

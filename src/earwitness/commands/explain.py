@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def explain(
-    recording: Annotated[Path, typer.Argument(metavar="AUDIO", help="The recording.")],
+    recordings: Annotated[
+        list[Path], typer.Argument(metavar="AUDIO...", help="The recording; or several, or folders of them.")
+    ],
     model: Annotated[str, typer.Option(help="The model's spec.")],
     settings: SearchSettings,
     access: Access,
@@ -31,7 +33,19 @@ def explain(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """One recording, one model: what it listened to."""
+    """One recording, one model: what it listened to. Of several recordings: one table, and with --out a study."""
+    if len(recordings) > 1 or recordings[0].is_dir():
+        from .explanations import explain_many
+
+        failed = explain_many(recordings, model, settings, access, limits, seconds, out, as_json, quiet)
+        raise typer.Exit(1 if failed else 0)
+    _explain_one(recordings[0], model, settings, access, limits, seconds, out, as_json, quiet)
+
+
+def _explain_one(
+    recording: Path, model: str, settings: SearchSettings, access: Access, limits: Limits, seconds: float | None,
+    out: Path | None, as_json: bool, quiet: bool,
+) -> None:  # fmt: skip
     from ..explanation import explain as explain_clip
     from ..models import Classifier, open_model
     from ..search.driver import Driver

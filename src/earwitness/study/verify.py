@@ -73,12 +73,13 @@ def verify_study(
 
 
 def receipt(store: Store) -> str:
-    """The digest of a study: of its settings, labels, models, recordings, sets and answers, by content alone."""
+    """The digest of a study: of settings, labels, searches, models, recordings, sets and answers, by content alone."""
     key = store.settings_key()
     search, labels = store.settings(key)
     models = dict(store.list_models(key).select("model", "fingerprint").iter_rows())
     clips = dict(store.list_clips(key).select("clip", "sha256").iter_rows())
-    lines = [json.dumps([search, labels], sort_keys=True), *sorted(models.values()), *sorted(clips.values())]
+    # the key is of the revision of the searches too
+    lines = [json.dumps([search, labels, key], sort_keys=True), *sorted(models.values()), *sorted(clips.values())]
     signals = store.list_signals(key, masks=True)
     names = {}
     for row in signals.iter_rows(named=True):
