@@ -18,6 +18,7 @@ from .commands.fidelity import fidelity
 from .commands.manipulation import manipulate
 from .commands.models import models_app
 from .commands.options import expand
+from .commands.plugins import plugins
 from .commands.report import figures, open_page, report
 from .commands.robust import robust
 from .commands.spectral import spectral
@@ -46,6 +47,7 @@ for command in (
     explain,
     robust,
     verify,
+    plugins,
     version,
 ):
     app.command()(expand(command))

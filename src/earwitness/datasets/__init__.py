@@ -38,6 +38,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import AudioError, ConfigError, nearest
+from ..plugins import Registry
 from .layouts.asvspoof2019 import is_asvspoof, read_asvspoof
 from .layouts.audiofolder import is_audiofolder, read_audiofolder
 from .layouts.file import is_file, read_file
@@ -139,8 +140,8 @@ def _known(layout: str) -> str:
 
 
 def _recognise(source: Source) -> str:
-    for layout, reader in READERS.items():
-        if reader.recognise(source):
+    for layout in sorted(READERS, key=lambda name: name == "folder"):  # what any folder is comes last
+        if READERS[layout].recognise(source):
             return layout
     if source.path.is_file():
         allowed = ", ".join(sorted(AUDIO_SUFFIXES) + list(TABLE_SUFFIXES))
@@ -169,14 +170,17 @@ def _nothing(source: Source, skipped: list[Skip]) -> AudioError:
 
 
 #: every layout; ``auto`` takes the first that recognises itself
-READERS: dict[str, Reader] = {
-    "file": Reader(read_file, is_file),
-    "asvspoof2019": Reader(read_asvspoof, is_asvspoof, "ASVspoof2019-LA"),
-    "inthewild": Reader(read_inthewild, is_inthewild, "In-the-Wild"),
-    "audiofolder": Reader(read_audiofolder, is_audiofolder),
-    "manifest": Reader(read_manifest, lambda source: source.manifest is not None),
-    "ravdess": Reader(read_ravdess, is_ravdess, "RAVDESS"),
-    "ravdess7": Reader(read_ravdess7, name="RAVDESS"),
-    "gtzan": Reader(read_gtzan, is_gtzan, "GTZAN"),
-    "folder": Reader(read_folder, is_folder),
-}
+READERS: Registry[Reader] = Registry(
+    "earwitness.layouts",
+    {
+        "file": Reader(read_file, is_file),
+        "asvspoof2019": Reader(read_asvspoof, is_asvspoof, "ASVspoof2019-LA"),
+        "inthewild": Reader(read_inthewild, is_inthewild, "In-the-Wild"),
+        "audiofolder": Reader(read_audiofolder, is_audiofolder),
+        "manifest": Reader(read_manifest, lambda source: source.manifest is not None),
+        "ravdess": Reader(read_ravdess, is_ravdess, "RAVDESS"),
+        "ravdess7": Reader(read_ravdess7, name="RAVDESS"),
+        "gtzan": Reader(read_gtzan, is_gtzan, "GTZAN"),
+        "folder": Reader(read_folder, is_folder),
+    },
+)

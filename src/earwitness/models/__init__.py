@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from ..errors import ModelError, nearest
+from ..plugins import Registry
 from .adapt import as_classifier
 from .alignment import Alignment, Classifier, align, aligned, fold
 from .base import Model
@@ -65,13 +66,10 @@ def _callable(target: str, device: torch.device, trust: Trust) -> Model:
 
 
 #: scheme → loader; loaders import their libraries only when called
-BACKENDS: dict[str, Callable[[str, torch.device, Trust], Model]] = {
-    "builtin": _builtin,
-    "hf": _huggingface,
-    "onnx": _onnx,
-    "torch": _torch,
-    "python": _callable,
-}
+BACKENDS: Registry[Callable[[str, torch.device, Trust], Model]] = Registry(
+    "earwitness.backends",
+    {"builtin": _builtin, "hf": _huggingface, "onnx": _onnx, "torch": _torch, "python": _callable},
+)
 
 
 def is_code(spec: str) -> bool:

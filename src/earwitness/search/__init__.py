@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..plugins import Registry
+
 if TYPE_CHECKING:
     from .problem import Method, Outcome, Problem
     from .questions import Search
@@ -22,4 +24,4 @@ def _freqrex(problem: Problem) -> Search[Outcome]:
 
 
 #: name → search; searches are imported only when called, so that their names cost nothing
-SEARCHES: dict[str, Method] = {"minimal": _minimal, "freqrex": _freqrex}
+SEARCHES: Registry[Method] = Registry("earwitness.searches", {"minimal": _minimal, "freqrex": _freqrex})

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from ...errors import ConfigError
+from ...plugins import Registry
 from ...search.settings import JUDGED
 from ..answers import Answers, short_names
 from ..options import Options
@@ -61,30 +62,33 @@ def make_tables(
 
 
 #: every table, in the order in which they are shown
-TABLES: dict[str, Table] = {
-    "models": models,
-    "sets": sets,
-    **{f"matrix_{kind}": matrix(kind) for kind in JUDGED},
-    "agreement": agreement,
-    "transfer": transfer,
-    "transferable": transferable,
-    "curves": curves,
-    "classes": classes,
-    "datasets": datasets,
-    "draws": draws,
-    "chance": chance,
-    "silence": silence,
-    "vacuous": vacuous,
-    "survival": survival,
-    "partial_credit": partial_credit,
-    "flat_earthers": flat_earthers,
-    "asymmetry": asymmetry,
-    "overlap": overlap,
-    "correlations": correlations,
-    "complete_against_sufficient": complete_against_sufficient,
-    "transfer_curves": transfer_curves,
-    "shared_evidence": shared_evidence,
-    "matrix_shared_evidence": matrix_shared_evidence,
-    "shared_flat_earthers": shared_flat_earthers,
-    "shared_correlations": shared_correlations,
-}
+TABLES: Registry[Table] = Registry(
+    "earwitness.tables",
+    {
+        "models": models,
+        "sets": sets,
+        **{f"matrix_{kind}": matrix(kind) for kind in JUDGED},
+        "agreement": agreement,
+        "transfer": transfer,
+        "transferable": transferable,
+        "curves": curves,
+        "classes": classes,
+        "datasets": datasets,
+        "draws": draws,
+        "chance": chance,
+        "silence": silence,
+        "vacuous": vacuous,
+        "survival": survival,
+        "partial_credit": partial_credit,
+        "flat_earthers": flat_earthers,
+        "asymmetry": asymmetry,
+        "overlap": overlap,
+        "correlations": correlations,
+        "complete_against_sufficient": complete_against_sufficient,
+        "transfer_curves": transfer_curves,
+        "shared_evidence": shared_evidence,
+        "matrix_shared_evidence": matrix_shared_evidence,
+        "shared_flat_earthers": shared_flat_earthers,
+        "shared_correlations": shared_correlations,
+    },
+)
