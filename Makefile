@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # torch first and pinned: any other specifier may pull gigabytes of CUDA libraries
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check lint fuzz docs locked clean
+.PHONY: demo test check lint fuzz docs wheel locked clean
 
 $(VENV)/core: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
@@ -56,6 +56,9 @@ $(VENV)/docs: $(VENV)/core
 docs: $(VENV)/docs
 	$(BIN)/mkdocs build
 	@echo "$(CURDIR)/site/index.html"
+
+wheel: $(VENV)/dev
+	$(BIN)/python -m hatchling build --directory dist
 
 # the environment of the tests with every file held against its digest; torch, whose build is another on each kind of
 # machine, by its version alone
