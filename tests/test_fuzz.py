@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -95,10 +98,22 @@ def damaged_archive(kind: int) -> bytes:
     return bytes(content)
 
 
+def infinite_sound() -> bytes:
+    """A recording whose channels have no mean."""
+    file = io.BytesIO()
+    soundfile.write(file, np.array([[np.inf, -np.inf]] * 9), 16_000, format="WAV", subtype="FLOAT")
+    return file.getvalue()
+
+
+#: the end of a ZIP that says to have begun on another disk
+ON_TWO_DISKS = b"PK\x06\x07" + struct.pack("<LQL", 0, 0, 2) + b"PK\x05\x06" + bytes(18)
+
 #: what fuzzing has found, by target: each was once a traceback, a hang or a crash
 FOUND: list[tuple[str, bytes]] = [
     ("study", b"a = " + b"[" * 100_000),
     *(("torchscript", damaged_archive(kind)) for kind in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)),
+    ("torchscript", ON_TWO_DISKS),
+    ("audio", infinite_sound()),
 ]
 
 
