@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 import earwitness
-from earwitness import Classifier, ConfigError, Explanation, LabelError, SearchSettings
+from earwitness import Classifier, ConfigError, Explanation, LabelError, RobustSettings, SearchSettings
 from earwitness.models.callables import CallableModel
 from earwitness.signal import audio
 from earwitness.study.answers import load_answers
@@ -76,3 +77,29 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     single = Classifier(LOW.model, ["yes"], [[0, 1, 2]])
     with pytest.raises(LabelError, match="1 label after alignment"):
         earwitness.transfer(replace(explanation, labels=("yes",)), [single])
+
+
+def test_robust_sets_transfer_as_in_a_study(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"level": 0.2, "searched": 2, "verified": 2, "questions": 60}
+    models = {"low": LOW, "also_low": ALSO, "high": HIGH}
+    found = [
+        earwitness.find_robust(one, models[one.spec], RobustSettings(**settings))
+        for one in explained(tmp_path / "clips", *models.values(), clips=2)
+    ]
+    answers = earwitness.transfer(found, list(models.values()))
+    do(study_of(tmp_path / "clips", *models, robust=settings), tmp_path / "s.db")
+    with Store(tmp_path / "s.db") as store:
+        stored = load_answers(store)
+    assert "robust" in set(answers.judgements["kind"])
+    short = pl.col("source").str.split(":").list.last()
+    for mine, theirs, columns in (
+        (answers.judgements, stored.judgements, ("path", "source", "kind", "draw", "size", "answer", "accepted")),
+        (answers.survival, stored.survival, ("source", "kind", "draw", "held", "views")),
+        (answers.nulls, stored.nulls, ("path", "source", "kind", "draw")),
+    ):  # fmt: skip
+        first, second = (table.with_columns(short).select(columns).sort(columns) for table in (mine, theirs))
+        assert first.equals(second), columns
+    assert make_tables(answers)["survival"].height > 0
+    without = earwitness.transfer([one.explanation for one in found], list(models.values()))
+    assert without.survival.is_empty()
+    assert not {"robust", "robust_complete"} & set(without.judgements["kind"])

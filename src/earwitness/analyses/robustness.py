@@ -65,6 +65,13 @@ class Measured:
         yield "robust", 0, self.robust
         yield "robust_complete", 0, self.robust_complete
 
+    def counts(self) -> list[tuple[str, int, int, int]]:
+        """Kind, draw, views in which it held, and views, of every set; one that was found and did not hold is none.
+        Without any set one row, without a kind."""
+        gone = {(kind, draw) for kind, draw, part in self.parts() if isinstance(part, Missing)}
+        there = {name: one for name, one in self.survival.items() if name not in gone}
+        return [(*name, one.held, one.views) for name, one in there.items()] or [("", 0, 0, 0)]
+
 
 @dataclass(frozen=True, eq=False)
 class Robustness:

@@ -12,12 +12,13 @@ import polars as pl
 
 from ..analyses.chance import draw_nulls
 from ..analyses.nested import ask_curves
+from ..analyses.robustness import Robustness
 from ..analyses.settings import CurveSettings
 from ..errors import ConfigError, LabelError
 from ..explanation import Explanation, Subset
 from ..models import Classifier
 from ..search.driver import Driver
-from ..search.settings import JUDGED
+from ..search.settings import FOUND, JUDGED, ROBUST
 from ..signal.masks import Mask, from_runs
 from .answers import (
     CLIP_COLUMNS,
@@ -26,6 +27,7 @@ from .answers import (
     OVERLAP_COLUMNS,
     REAL,
     SIGNAL_COLUMNS,
+    SURVIVAL_COLUMNS,
     TEXT,
     Answers,
     assemble,
@@ -36,7 +38,7 @@ from .overlap import compare_sets
 
 
 def transfer(
-    explanations: Explanation | Sequence[Explanation],
+    explanations: Explanation | Robustness | Sequence[Explanation | Robustness],
     classifiers: Sequence[Classifier],
     *,
     nulls: int = 1,
@@ -47,8 +49,9 @@ def transfer(
 
     Parameters
     ----------
-    explanations : Explanation or sequence of Explanation
-        Of one or more clips by one or more models.
+    explanations : Explanation, Robustness or sequence of them
+        Of one or more clips by one or more models. With what survives of an explanation
+        (:func:`earwitness.find_robust`) its robust sets are asked about too.
     classifiers : sequence of Classifier
         The judges, over the explanations' labels (see :func:`earwitness.aligned`). The explained model is one of
         them if its fingerprint is.
@@ -72,7 +75,9 @@ def transfer(
     ModelError
         A classifier answers with something unusable.
     """
-    explained = [explanations] if isinstance(explanations, Explanation) else list(explanations)
+    given_ones = [explanations] if isinstance(explanations, Explanation | Robustness) else list(explanations)
+    explained = [one.explanation if isinstance(one, Robustness) else one for one in given_ones]
+    robust = {id(one.explanation): one for one in given_ones if isinstance(one, Robustness)}
     if not explained or not classifiers:
         raise ConfigError("transfer: nothing to compare; give one explanation and one classifier at least")
     labels = check_labels(explained[0].labels)
@@ -84,7 +89,7 @@ def transfer(
     known |= {one.fingerprint: one.spec for one in explained if one.fingerprint not in known}
     names = dict(zip(known, unique_names(list(known.values()), list(known)), strict=True))
     unsteady = {mark: max((e.unsteady for e in explained if e.fingerprint == mark), default=0.0) for mark in known}
-    asked = _Asked(labels, names, unsteady)
+    asked = _Asked(labels, names, unsteady, robust)
     for number, sha256 in enumerate(dict.fromkeys(one.spectrum.clip.sha256 for one in explained), 1):
         of_clip = [one for one in explained if one.spectrum.clip.sha256 == sha256]
         asked.ask(number, of_clip, classifiers, nulls, seed)
@@ -100,11 +105,13 @@ class _Asked:
     labels: tuple[str, ...]
     names: dict[str, str]
     unsteady: dict[str, float]
+    robust: dict[int, Robustness]
     rows: list[dict[str, Any]] = field(default_factory=list)
     logs: list[Log] = field(default_factory=list)
     said: list[dict[str, Any]] = field(default_factory=list)
     overlaps: list[pl.DataFrame] = field(default_factory=list)
     nested: list[dict[str, Any]] = field(default_factory=list)
+    survival: list[dict[str, Any]] = field(default_factory=list)
 
     def ask(
         self, number: int, explained: list[Explanation], classifiers: Sequence[Classifier], nulls: int, seed: int
@@ -158,18 +165,31 @@ class _Asked:
                 return number
 
             parents: list[tuple[str, int, int, Mask]] = []
-            for kind, draw, part in one.parts():
+            robust = self.robust.get(id(one))
+            for kind, draw, part in (robust or one).parts():
                 if isinstance(part, Subset):
                     mask = from_runs(part.runs, one.spectrum.size)
                     number = add(mask, kind=kind, draw=draw, certificate=part.certificate.kind, parent=None)
                     if kind in JUDGED:
                         parents.append((kind, draw, number, mask))
             parents.sort(key=lambda parent: parent[:2])  # as a study does, whose null signals are the same
-            chosen, facts = [mask for *_, mask in parents], (one.spectrum.clip.sha256, one.fingerprint, seed)
-            for null in draw_nulls(chosen, one.spectrum.energy, nulls, *facts):
-                number = parents[null.parent][2]
-                add(null.mask, kind=null.kind, draw=null.draw, certificate="none", parent=number)
+            for own, extra in ((FOUND, ()), (ROBUST, ROBUST)):
+                chosen = [parent for parent in parents if parent[0] in own]
+                facts = one.spectrum.clip.sha256, one.fingerprint, seed, *extra
+                drawn = draw_nulls([mask for *_, mask in chosen], one.spectrum.energy, nulls, *facts, quiet=not extra)
+                for null in drawn:
+                    number = chosen[null.parent][2]
+                    add(null.mask, kind=null.kind, draw=null.draw, certificate="none", parent=number)
+            if robust is not None:
+                self._survive(clip["clip"], one, robust)
         return signals, masks
+
+    def _survive(self, clip: int, one: Explanation, robust: Robustness) -> None:
+        facts = {"clip": clip, "source": self.names[one.fingerprint], "questions": robust.queries}
+        self.survival.extend(
+            {**facts, "kind": kind, "draw": draw, "held": held, "views": views}
+            for kind, draw, held, views in robust.measured.counts()
+        )
 
     def _overlap(self, pairs: list[dict[str, Any]], signals: dict[int, dict[str, Any]]) -> None:
         for a, b in (("subset", "other"), ("other", "subset")):
@@ -197,4 +217,6 @@ class _Asked:
         said = pl.DataFrame(self.said, schema={**CLIP_COLUMNS, "model": TEXT, "answer": TEXT, "probability": REAL})
         table = pl.DataFrame(models, schema=MODEL_COLUMNS, orient="row")
         nested = pl.DataFrame(self.nested, schema=NESTED_COLUMNS)
-        return replace(assemble(self.labels, table, judged, said, pl.concat(self.overlaps)), nested=nested)
+        survival = pl.DataFrame(self.survival, schema=SURVIVAL_COLUMNS)
+        found = assemble(self.labels, table, judged, said, pl.concat(self.overlaps))
+        return replace(found, nested=nested, survival=survival)

@@ -47,14 +47,10 @@ class RobustRecord:
     @classmethod
     def of(cls, measured: Measured, size: int, sha256: str, fingerprint: str) -> RobustRecord:
         """The rows of what was measured; a set that was found and did not hold is none."""
-        from ...explanation import Missing
-
         facts = {"sha256": sha256, "model": fingerprint, "questions": measured.queries}
-        gone = {(kind, draw) for kind, draw, part in measured.parts() if isinstance(part, Missing)}
-        there = {name: one for name, one in measured.survival.items() if name not in gone}
-        counts = [(*name, one.held, one.views) for name, one in there.items()] or [("", 0, 0, 0)]
         rows = tuple(
-            {**facts, "kind": kind, "draw": draw, "held": held, "views": views} for kind, draw, held, views in counts
+            {**facts, "kind": kind, "draw": draw, "held": held, "views": views}
+            for kind, draw, held, views in measured.counts()
         )
         return cls(part_rows(measured.parts(), size), rows)
 
