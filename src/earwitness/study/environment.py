@@ -29,7 +29,7 @@ def describe_environment(setup: Setup) -> dict[str, Any]:
             continue
     devices = [torch.cuda.get_device_name(gpu) for gpu in range(torch.cuda.device_count())]
     return {
-        "libraries": libraries, "python": platform.python_version(), "system": platform.platform(terse=True),
+        "libraries": libraries, "python": platform.python_version(), "system": _system(),
         "processor": _processor(), "cores": os.cpu_count() or 0, "threads": setup.threads or torch.get_num_threads(),
         "devices": devices or ["cpu"], "revision": [REVISION, ROBUST_REVISION],
     }  # fmt: skip
@@ -40,6 +40,12 @@ def note_environment(store: Store, setup: Setup) -> None:
     known, here = store.meta().get("environments", []), describe_environment(setup)
     if here not in known:
         store.set_meta(environments=[*known, here])
+
+
+def _system() -> str:
+    """What of it may decide a digit; not the machine's own kernel, which is nobody's business on a page."""
+    library = " ".join(platform.libc_ver())
+    return f"{platform.system()} {platform.machine()}" + (f" ({library})" if library.strip() else "")
 
 
 def _processor() -> str:
