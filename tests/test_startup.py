@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -115,3 +116,12 @@ def test_functions_are_not_hidden_by_modules() -> None:
     assert callable(earwitness.explain)
     clip = earwitness.Clip(np.zeros(4, dtype=np.float32), 4)
     assert clip.silent
+
+
+@pytest.mark.parametrize(("typed", "wanted"), [("earwitness st", {"study"}), ("earwitness study ", {"run", "plan"})])
+def test_the_shell_completes_commands(typed: str, wanted: set[str], tmp_path: Path) -> None:
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" ")), "_EARWITNESS_COMPLETE": "complete_bash"}
+    command = [sys.executable, "-c", "import sys; sys.argv[0] = 'earwitness'; from earwitness.cli import main; main()"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, **words})
+    assert done.returncode == 0, done.stderr
+    assert wanted <= set(done.stdout.split())

@@ -30,7 +30,6 @@ from .errors import EarwitnessError
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     help="What did my audio classifier listen to, and would another classifier be convinced by it?",
 )
 app.add_typer(study_app, name="study")
