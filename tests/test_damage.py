@@ -84,6 +84,7 @@ EDITS = [
     ("UPDATE meta SET value = ? WHERE key = 'study'", '{"models"', "fact 'study' is damaged .*JSONDecodeError"),
     ("UPDATE meta SET value = ? WHERE key = 'epsilon'", '"x"', "fact 'epsilon' is damaged"),
     ("UPDATE meta SET value = ? WHERE key = 'settings'", '"0"', "settings '0' is damaged"),
+    ("UPDATE meta SET value = ? WHERE key = 'environments'", '[{"python": 3}]', "'environments' is damaged .*libr"),
     ("UPDATE settings SET labels = ?", "[1, 2, 3]", "labels that are no text"),
     ("UPDATE settings SET search = ?", '{"delta": 2}', "settings .* is damaged .*delta 2: out of range"),
 ]

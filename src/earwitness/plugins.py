@@ -39,7 +39,7 @@ class Registry(MutableMapping[str, T]):
     """
 
     def __init__(self, group: str, own: Mapping[str, T]) -> None:
-        self.group, self._known = group, dict(own)
+        self.group, self._own = group, dict(own)
 
     def __getitem__(self, name: str) -> T:
         """One of the things.
@@ -51,29 +51,29 @@ class Registry(MutableMapping[str, T]):
         ConfigError
             It is a plugin's, and cannot be loaded.
         """
-        if name not in self._known:
-            self._known[name] = load(self._plugins[name])
-        return self._known[name]
+        if name in self._own:
+            return self._own[name]
+        thing: T = load(self._plugins[name])
+        return thing
 
     def __contains__(self, name: object) -> bool:
-        return name in self._known or name in self._plugins
+        return name in self._own or name in self._plugins
 
     def __iter__(self) -> Iterator[str]:
-        yield from self._known
-        yield from (name for name in self._plugins if name not in self._known)
+        yield from {**self._own, **self._plugins}
 
     def __len__(self) -> int:
-        return len({*self._known, *self._plugins})
+        return len({**self._own, **self._plugins})
 
     def __setitem__(self, name: str, thing: T) -> None:
-        self._known[name] = thing
+        self._own[name] = thing
 
     def __delitem__(self, name: str) -> None:
-        del self._known[name]
+        del self._own[name]
 
     @cached_property
     def _plugins(self) -> dict[str, EntryPoint]:
-        return {each.name: each for each in find_plugins(self.group) if each.name not in self._known}
+        return {each.name: each for each in find_plugins(self.group)}
 
 
 def find_plugins(group: str) -> list[EntryPoint]:

@@ -18,9 +18,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from .errors import AudioError, ConfigError, EarwitnessError, ModelError, brief
+from .errors import AudioError, ConfigError, EarwitnessError, brief
 from .explanation import digest_of
-from .models import Classifier, is_code, open_model
+from .models import Classifier, open_model, refuse_code
 from .search.driver import Driver
 from .search.questions import TOLERANCE, Target
 from .search.settings import SearchSettings
@@ -124,11 +124,8 @@ def verify(
         raise ConfigError(f"{path}: cannot be read ({error}); give a folder of earwitness explain --out") from None
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}: no explanation ({brief(error)}); make it again with earwitness explain") from None
-    if model is None and not trust_models and is_code(str(made.get("spec"))):
-        raise ModelError(
-            f"{path}: names code to run ({made['spec']}); if you trust whoever made it, add --trust-models, or name the"
-            " model with --model"
-        )
+    if model is None and not trust_models:
+        refuse_code([str(made.get("spec"))], path, ", or name the model with --model")
     findings = list(_check_record(content))
     trust = {"allow_pickle": allow_pickle, "trust_remote_code": trust_remote_code}
     try:

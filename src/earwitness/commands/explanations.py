@@ -71,11 +71,12 @@ def _rows(store: Store) -> list[dict[str, Any]]:
     originals = store.list_originals(study.key)
     said = dict(zip(originals["clip"], store.logs(originals, len(study.labels)), strict=True))
     asked = dict(store.list_explanations(study.key).select("clip", "queries").iter_rows())
-    sets = study.subsets().drop_nulls("size").sort("size").to_dicts()
+    sets = study.subsets().drop_nulls("size").sort("size", descending=True)
+    least_of = {(row["clip"], row["kind"]): row for row in sets.iter_rows(named=True)}  # of several the smallest stays
     rows = []
     for clip in sorted(asked, key=lambda clip: paths[clip]):
-        own = {row["kind"]: row for row in reversed(sets) if row["clip"] == clip}  # of several the smallest stays
-        least, whole, logs = own.get("sufficient", {}), own.get("complete", {}), said[clip]
+        least, whole = least_of.get((clip, "sufficient"), {}), least_of.get((clip, "complete"), {})
+        logs = said[clip]
         values = (
             paths[clip], study.labels[int(logs.argmax())], float(np.exp(logs.max())), least.get("size"),
             least.get("energy"), least.get("certificate"), whole.get("size"), asked[clip],

@@ -19,7 +19,6 @@ from ..errors import ConfigError
 from ..settings import Settings, allowed, check, setting
 
 FORMATS = ("md", "csv", "json")
-TRUST_MODELS = "run code that a store or explanation names: python: models, and what its study allowed"
 
 StoreArgument = Annotated[Path, typer.Argument(metavar="STORE", help="The study's store.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
@@ -63,10 +62,17 @@ class Analysis(Format, Device):
 
 
 @dataclass(frozen=True)
-class Asking(Analysis):
-    """An analysis that asks models, not the store alone."""
+class Trusting(Settings):
+    """Whether models run on the word of the file that names them."""
 
-    trust_models: bool = setting(False, TRUST_MODELS)
+    trust_models: bool = setting(
+        False, "run code that a store or explanation names: python: models, and what its study allowed"
+    )
+
+
+@dataclass(frozen=True)
+class Asking(Analysis, Trusting):
+    """An analysis that asks models, not the store alone."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ConfigError
-from .options import TRUST_MODELS, Access, JsonOption, QuietOption
+from .options import Access, JsonOption, QuietOption, Trusting
 from .work import make_reporter
 
 if TYPE_CHECKING:
@@ -23,14 +23,12 @@ SHOWN = 20
 def verify(
     path: Annotated[Path, typer.Argument(metavar="FOLDER|STORE", help="Of explain --out, or a study's store.")],
     access: Access,
+    trusting: Trusting,
     sample: Annotated[
         int | None, typer.Option(min=1, help="Of a study: ask only so many stored answers again, drawn at random.")
     ] = None,
     recording: Annotated[Path | None, typer.Option(help="Of a folder: where the recording lies now.")] = None,
     model: Annotated[str | None, typer.Option(help="Of a folder: where the model lies now.")] = None,
-    trust_models: Annotated[
-        bool, typer.Option("--trust-models", help=f"{TRUST_MODELS[0].upper()}{TRUST_MODELS[1:]}.")
-    ] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -41,7 +39,12 @@ def verify(
         from ..verification import verify as verify_folder
 
         found = verify_folder(
-            path, recording=recording, model=model, device=access.device, trust_models=trust_models, **access.trust
+            path,
+            recording=recording,
+            model=model,
+            device=access.device,
+            trust_models=trusting.trust_models,
+            **access.trust,
         )
     else:
         if recording or model:
@@ -53,7 +56,7 @@ def verify(
             reporter = make_reporter(quiet or as_json, stack)
             store = stack.enter_context(Store(path))
             found = verify_study(
-                store, sample=sample, device=access.device, trust_models=trust_models, reporter=reporter
+                store, sample=sample, device=access.device, trust_models=trusting.trust_models, reporter=reporter
             )
     _show(found, as_json)
     raise typer.Exit(1 if found.findings else 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,7 @@ from .base import Model
 
 __all__ = [
     "BACKENDS", "Alignment", "Classifier", "Model", "Trust", "align", "aligned", "as_classifier", "choose_device",
-    "fold", "is_code", "open_model",
+    "fold", "open_model", "refuse_code",
 ]  # fmt: skip
 
 
@@ -72,9 +72,18 @@ BACKENDS: Registry[Callable[[str, torch.device, Trust], Model]] = Registry(
 )
 
 
-def is_code(spec: str) -> bool:
-    """Whether a model is Python code: whoever opens it runs that."""
-    return spec.strip().startswith("python:")
+def refuse_code(specs: Iterable[str], where: object, instead: str = "") -> None:
+    """Refuse models that are Python code, named by a file that may be a stranger's: whoever opens them runs that.
+
+    Raises
+    ------
+    ModelError
+        One is; ``instead`` says what else the user may do.
+    """
+    if code := next((spec for spec in specs if spec.startswith("python:")), None):
+        raise ModelError(
+            f"{where}: names code to run ({code}); if you trust whoever made it, add --trust-models{instead}"
+        )
 
 
 def choose_device(name: str = "auto") -> torch.device:

@@ -45,8 +45,8 @@ def check_storages(parts: Mapping[str, bytes], spec: str) -> None:
                 f"{spec}: {folder}.pkl is damaged ({brief(error)}); fetch or save the model again"
             ) from error
         for name, size in wanted:
-            if size < 0 or len(parts.get(name, b"")) < size:
-                there = len(parts.get(name, b""))
+            there = len(parts.get(name, b""))
+            if not 0 <= size <= there:
                 raise ModelError(f"{spec}: {name} has {there} bytes of {size}; fetch or save the model again")
 
 

@@ -25,7 +25,7 @@ from markupsafe import Markup
 from ..errors import ConfigError
 from ..search.settings import STEADY
 from ..study.answers import load_answers
-from ..study.status import tell_environment
+from ..study.status import read_environments
 from ..study.store import Store
 from ..study.verify import receipt
 from ..transferability.answers import NESTED_COLUMNS
@@ -207,7 +207,7 @@ def _study_json(data: StudyData, store: Store, rows: list[int], listener: Listen
     return {
         "name": data.name, "version": __version__, "settings": settings, "unit": data.unit, "epsilon": data.epsilon,
         "receipt": receipt(store),
-        "environments": [tell_environment(made) for made in store.meta().get("environments", [])],
+        "environments": [line for _, line in read_environments(store)],
         "views": list(data.views), "drawn": data.drawn, "labels": list(data.labels),
         "models": [asdict(model) for model in data.models],
         "kinds": [kind for kind, signals in data.signals.items() if len(signals.clip)],

@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -245,8 +244,10 @@ class Driver:
         at_half = torch.autocast(waveforms.device.type, torch.float16, enabled=half)
         with torch.inference_mode(), at_half, guarded(self.classifier.model.spec, self.time_limit):
             # a model may compute in the very memory it is given: all but the last asking get a copy
-            copies = (waveforms.clone() for _ in range(self.repeats - 1))
-            answers = [self.classifier.log_probabilities(each).float() for each in chain(copies, (waveforms,))]
+            answers = [
+                self.classifier.log_probabilities(waveforms.clone() if left else waveforms).float()
+                for left in reversed(range(self.repeats))
+            ]
         total = answers[0] if self.repeats == 1 else torch.stack(answers).logsumexp(0) - np.log(self.repeats)
         if not bool(torch.isfinite(total.exp()).all()):
             raise ModelError(f"{self.classifier.model.spec}: answered with NaN; the model cannot judge this clip")

@@ -67,12 +67,13 @@ def _take_apart(recording: Any) -> tuple[Any, Any, str]:
 
 def _of_samples(samples: Any, sample_rate: Any, path: str) -> Clip:
     try:
-        values, rate = np.asarray(samples), int(sample_rate)
+        given, rate = np.asarray(samples), int(sample_rate)
     except (TypeError, ValueError) as error:
         raise AudioError(f"samples and rate that are no numbers ({error}); give an array and its rate in Hz") from None
+    values = _scaled(given)
     if values.ndim == 2:
-        values = _scaled(values).mean(axis=int(values.shape[0] > values.shape[1]))
-    return Clip(_scaled(values), rate, path)
+        values = values.mean(axis=int(values.shape[0] > values.shape[1]))
+    return Clip(values, rate, path)
 
 
 def _scaled(samples: NDArray[Any]) -> NDArray[np.float32]:

@@ -11,16 +11,17 @@ from typing import Any
 import torch
 
 from ..search.settings import REVISION, ROBUST_REVISION
-from .messages import Setup
+from .executors.work import share_threads
+from .file import RunSection
 from .store import Store
 
 #: the libraries that compute something of a result
 LIBRARIES = ("earwitness", "torch", "numpy", "scipy", "soundfile", "soxr", "transformers", "onnxruntime", "polars")
 
 
-def describe_environment(setup: Setup) -> dict[str, Any]:
+def describe_environment(run: RunSection) -> dict[str, Any]:
     """The machine as it is: ``libraries`` by name, ``python``, ``system``, ``processor``, ``cores``, ``threads`` of a
-    worker (0: as many as the machine gives), ``devices`` and the ``revision`` of the searches and of robust sets."""
+    worker, ``devices`` and the ``revision`` of the searches and of robust sets."""
     libraries = {}
     for name in LIBRARIES:
         try:
@@ -30,14 +31,15 @@ def describe_environment(setup: Setup) -> dict[str, Any]:
     devices = [torch.cuda.get_device_name(gpu) for gpu in range(torch.cuda.device_count())]
     return {
         "libraries": libraries, "python": platform.python_version(), "system": _system(),
-        "processor": _processor(), "cores": os.cpu_count() or 0, "threads": setup.threads or torch.get_num_threads(),
+        "processor": _processor(), "cores": os.cpu_count() or 0,
+        "threads": share_threads(run.threads, run.workers or 1),
         "devices": devices or ["cpu"], "revision": [REVISION, ROBUST_REVISION],
     }  # fmt: skip
 
 
-def note_environment(store: Store, setup: Setup) -> None:
+def note_environment(store: Store, run: RunSection) -> None:
     """Note in a study's store where it is made; each environment once, in the order in which they came."""
-    known, here = store.meta().get("environments", []), describe_environment(setup)
+    known, here = store.meta().get("environments", []), describe_environment(run)
     if here not in known:
         store.set_meta(environments=[*known, here])
 

@@ -7,25 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..analyses.chance import DRAWN
 from ..analyses.robustness import ATTEMPTS
 from ..analyses.settings import CurveSettings
-from ..datasets.recording import Recording
 from ..errors import AudioError, EarwitnessError
 from ..models import Classifier, aligned
 from ..search.driver import Driver, choose_batch
-from ..signal import audio
+from ..search.settings import KINDS, ROBUST
 from ..signal.audio import Clip
 from ..signal.spectrum import Spectrum
 from .plan import Plan
 
 #: seconds that a model is asked for, at least
 TRIAL = 1.0
-#: kinds of sets of an explanation that are judged beside the sufficient ones: complete, one-complete, inverse
-OTHERS = 3
-#: robust sets of an explanation, each sought with questions of its own
-ROBUST = 2
-#: null signals of a set: of its size, its energy, and its profile
-NULLS = 3
+#: kinds of sets of an explanation that are judged beside the sufficient ones: the inverse is one of them
+OTHERS = len(KINDS) - len(ROBUST) - 1
 
 
 @dataclass(frozen=True)
@@ -80,13 +76,14 @@ def forecast(plan: Plan, workers: int = 1) -> Forecast:
     spectrum = Spectrum(clip, plan.settings.variables)
     study, settings = plan.study, plan.settings
     units = len(plan.recordings) * len(plan.models)
-    sets = settings.count + OTHERS + (ROBUST if study.robust else 0)
+    sets = settings.count + OTHERS + (len(ROBUST) if study.robust else 0)
     questions = {"explain": units * settings.budget}
     if study.robust:
         # the clip in the views that are searched; the clip and every set, twice what is necessary too, in fresh ones
-        asked = study.robust.searched + (1 + settings.count + 2 * (OTHERS + ROBUST * ATTEMPTS)) * study.robust.verified
-        questions["robust"] = units * (ROBUST * study.robust.questions + asked)
-    questions["judge"] = units * len(plan.models) * sets * (1 + NULLS * study.transfer.nulls)
+        verified = 1 + settings.count + 2 * (OTHERS + len(ROBUST) * ATTEMPTS)
+        asked = study.robust.searched + verified * study.robust.verified
+        questions["robust"] = units * (len(ROBUST) * study.robust.questions + asked)
+    questions["judge"] = units * len(plan.models) * sets * (1 + len(DRAWN) * study.transfer.nulls)
     if study.curves:
         questions["curves"] = units * _curves(study.curves, len(plan.models))
     seconds = {
@@ -110,14 +107,10 @@ def _first(plan: Plan) -> Clip:
     why = ""
     for recording in plan.recordings:
         try:
-            return _read(plan, recording)
+            return plan.read(recording.path)
         except EarwitnessError as error:
             why = why or str(error)
     raise AudioError(f"none of {len(plan.recordings)} recordings can be read; the first: {why}")
-
-
-def _read(plan: Plan, recording: Recording) -> Clip:
-    return audio.read(recording.path, plan.sample_rate, plan.study.seconds, plan.study.limits)
 
 
 def _ask(classifier: Classifier, spectrum: Spectrum, batch: int | None, seed: int) -> float:

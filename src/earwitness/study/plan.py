@@ -18,6 +18,8 @@ from ..models import Alignment, Model, align, choose_device, open_model
 from ..models.resampling import at_rate
 from ..search.driver import lacks_memory
 from ..search.settings import SearchSettings
+from ..signal import audio
+from ..signal.audio import Clip
 from ..signal.views import parse_views
 from .file import DataSection, Study
 from .messages import Setup
@@ -46,6 +48,16 @@ class Plan:
     def settings(self) -> SearchSettings:
         """The search settings."""
         return self.study.settings
+
+    def read(self, path: str | Path) -> Clip:
+        """A recording as it is studied.
+
+        Raises
+        ------
+        AudioError
+            See :func:`earwitness.read`.
+        """
+        return audio.read(path, self.sample_rate, self.study.seconds, self.study.limits)
 
     @property
     def setup(self) -> Setup:

@@ -8,7 +8,6 @@ from dataclasses import asdict
 
 from ..datasets.recording import Recording
 from ..errors import ConfigError, EarwitnessError, StoreError
-from ..signal import audio
 from .messages import Source
 from .plan import Plan
 from .progress import Reporter
@@ -29,7 +28,7 @@ def register(plan: Plan, store: Store, key: str, reporter: Reporter) -> list[tup
         try:
             row, clip = known.get(stamp) if stamp else None, None
             if row is None:  # new, or changed
-                clip = audio.read(path, rate, seconds, plan.study.limits)
+                clip = plan.read(path)
                 if clip.silent:
                     raise ConfigError("silence, nothing in it can be a cause; leave it out")
             sha256 = clip.sha256 if clip else row[1] if row else ""

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, ModelError, StoreError
-from ..models import Classifier, Model, align, aligned, is_code, open_model
+from ..models import Classifier, Model, align, aligned, open_model, refuse_code
 from ..models.resampling import at_rate
 from ..search.settings import SearchSettings
 from ..signal import audio
@@ -111,10 +111,8 @@ class Reopened:
         ModelError
             The store names code, and is not trusted.
         """
-        if not self.trust_models and (code := next(filter(is_code, self.specs.values()), None)):
-            raise ModelError(
-                f"{self.store.path}: names code to run ({code}); if you trust whoever made it, add --trust-models"
-            )
+        if not self.trust_models:
+            refuse_code(self.specs.values(), self.store.path)
 
     def classifiers(self) -> dict[int, Classifier]:
         """The models by their id, loaded when first asked for.

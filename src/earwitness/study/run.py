@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..errors import AudioError
-from ..signal import audio
 from ..signal.spectrum import Spectrum
 from .cost import tell_cost
 from .environment import note_environment
@@ -120,7 +119,7 @@ class _Work:
         running, self._step = self._running, step.name
         todo = [step.wanted(model) for model in range(len(running.ids))]
         if any(todo):
-            note_environment(running.store, running.plan.setup)
+            note_environment(running.store, running.plan.study.run)
         for model, clips in enumerate(todo):
             if clips:
                 running.reporter.stage(self._name(model), len(clips))
@@ -153,7 +152,7 @@ def _spectra(running: Running) -> dict[int, Callable[[], Spectrum]]:
     plan = running.plan
 
     def make(clip: Source) -> Spectrum:
-        found = audio.read(clip.path, plan.sample_rate, plan.study.seconds, plan.study.limits)
+        found = plan.read(clip.path)
         if found.sha256 != clip.sha256:
             raise AudioError(f"{clip.path}: changed while the study ran; run it again")
         return Spectrum(found, plan.settings.variables)

@@ -39,8 +39,20 @@ def study_status(store: Store) -> dict[str, Any]:
         "explanations": counts["explanations"], "judgements": counts["judgements"], "left_out": left_out,
         "to_explain": max(0, left), "to_judge": signals_left, "failed": len(failures), "failures": failures,
         "finished": left <= 0 and (signals_left == 0 or "judge" in failed),
-        "environments": meta.get("environments", []),
+        "environments": [made for made, _ in read_environments(store)],
     }  # fmt: skip
+
+
+def read_environments(store: Store) -> list[tuple[dict[str, Any], str]]:
+    """Where a study was made: each environment, and that in one line.
+
+    Raises
+    ------
+    StoreError
+        What the store says of them is damaged.
+    """
+    with store.naming(unit="fact 'environments'"):
+        return [(made, tell_environment(made)) for made in store.meta().get("environments", [])]
 
 
 def tell_environment(made: dict[str, Any]) -> str:

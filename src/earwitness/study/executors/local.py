@@ -19,7 +19,7 @@ import torch
 from ...models import Model
 from ..messages import Asked, Chunk, Done, Event, Failed, NoRoom, Outcome, Setup, Unit
 from .pool import Executor, Finished, Handle, Lost, Pool, Progress, Ready, Say
-from .work import Worker
+from .work import Worker, share_threads
 
 #: seconds a worker gets to end by itself
 PATIENCE = 5.0
@@ -49,8 +49,7 @@ class Processes(Pool):
 
     def __init__(self, setup: Setup, workers: int, progress: Progress, say: Say) -> None:
         super().__init__(workers, progress, say)
-        threads = setup.threads or max(1, torch.get_num_threads() // workers)
-        self._setup = replace(setup, threads=threads)
+        self._setup = replace(setup, threads=share_threads(setup.threads, workers))
         self._devices = list_devices(setup.device, torch.cuda.device_count())
         # A fork of this process, with its threads and its GPU, may hang; one of a process that has only imported
         # what workers need does not, and is there at once. Elsewhere than on Linux libraries bear no fork at all.

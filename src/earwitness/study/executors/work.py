@@ -26,6 +26,11 @@ SIDE_BY_SIDE = 8
 REPORT_EVERY = 0.5
 
 
+def share_threads(threads: int | None, workers: int) -> int:
+    """Threads of a worker: those that were asked for, else this machine's, divided among all."""
+    return threads or max(1, torch.get_num_threads() // workers)
+
+
 class Worker:
     """Does chunks; holds the models it has needed as long as its device has room for them.
 
