@@ -12,11 +12,13 @@ from types import ModuleType
 import numpy as np
 import polars as pl
 import pytest
+import soundfile
 import torch
 
 import earwitness
 from earwitness import Classifier, ModelError, SearchSettings, open_model
 from earwitness.explanation import Subset
+from earwitness.signal.spectrum import Spectrum
 from earwitness.study.answers import load_answers
 from earwitness.study.file import parse_study
 from earwitness.study.plan import plan
@@ -152,3 +154,21 @@ def test_the_study_of_digit_models_gives_the_square_table(shared: Path, tmp_path
     assert len(table) == 36
     own = table.filter(pl.col("source") == pl.col("judge"))
     assert own["alpha"].to_list() == [1.0] * 6
+
+
+def test_maps_of_captum_find_a_planted_band(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Integrated gradients mark the bins themselves, kernel SHAP the bands that they lie in."""
+    pytest.importorskip("captum")
+    pytest.importorskip("sklearn")
+    captum_maps = module(EXAMPLES / "captum_maps.py", "captum_maps")
+    spec = f"python:{Path(__file__).with_name('planted_models.py')}:low"
+    recording = tmp_path / "noise.wav"
+    soundfile.write(recording, np.random.default_rng(0).uniform(-1, 1, 3200), 16_000, subtype="FLOAT")
+    monkeypatch.setattr(sys, "argv", ["captum_maps.py", spec, str(tmp_path / "maps"), str(recording)])
+    captum_maps.main()
+    maps = {name: np.load(tmp_path / "maps" / name / "noise.npy") for name in ("ig", "shap")}
+    # the least loud of the bins 58 to 62 decides
+    assert 58 <= int(maps["ig"].argmax()) < 63
+    bands = Spectrum(earwitness.read(recording, 16_000), captum_maps.BANDS).band
+    assert bands is not None
+    assert set(bands[maps["shap"] == maps["shap"].max()]) <= set(bands[58:63])

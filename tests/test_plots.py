@@ -26,9 +26,10 @@ from earwitness.report import (
     spectrogram_data,
     spectrum_data,
 )
-from earwitness.report.columns import COLUMNS, ROWS, mel
+from earwitness.report.columns import COLUMNS, ROWS
 from earwitness.report.plots.study import MatrixData
 from earwitness.report.sections import Curves, Estimates
+from earwitness.signal.spectrum import mel
 from planted import LOW, PlantedModel, has, make_clip
 from window import Window
 

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .analyses.robustness import Robustness, find_robust
     from .errors import AudioError, ConfigError, EarwitnessError, LabelError, ModelError, StoreError
+    from .evaluation.measures import Evaluation, evaluate
+    from .evaluation.settings import EvaluationSettings
+    from .evaluation.tables import compare_maps
     from .explanation import Explanation, Missing, Subset, explain
     from .models import Classifier, Model, align, aligned, as_classifier, open_model
     from .search.settings import RobustSettings, SearchSettings
+    from .session import Study
     from .signal.arrays import as_clip
     from .signal.audio import Clip, read
     from .transferability.answers import Answers
@@ -27,6 +31,8 @@ __all__ = [
     "Clip",
     "ConfigError",
     "EarwitnessError",
+    "Evaluation",
+    "EvaluationSettings",
     "Explanation",
     "LabelError",
     "Missing",
@@ -36,12 +42,15 @@ __all__ = [
     "Robustness",
     "SearchSettings",
     "StoreError",
+    "Study",
     "Subset",
     "Verification",
     "align",
     "aligned",
     "as_classifier",
     "as_clip",
+    "compare_maps",
+    "evaluate",
     "explain",
     "find_robust",
     "open_model",
@@ -54,9 +63,13 @@ __all__ = [
 _HOMES = {
     "analyses.robustness": ("Robustness", "find_robust"),
     "errors": ("AudioError", "ConfigError", "EarwitnessError", "LabelError", "ModelError", "StoreError"),
+    "evaluation.measures": ("Evaluation", "evaluate"),
+    "evaluation.settings": ("EvaluationSettings",),
+    "evaluation.tables": ("compare_maps",),
     "explanation": ("Explanation", "Missing", "Subset", "explain"),
     "models": ("Classifier", "Model", "align", "aligned", "as_classifier", "open_model"),
     "search.settings": ("RobustSettings", "SearchSettings"),
+    "session": ("Study",),
     "signal.arrays": ("as_clip",),
     "signal.audio": ("Clip", "read"),
     "transferability.answers": ("Answers",),

@@ -12,6 +12,7 @@ import typer
 
 from .commands.composition import compose
 from .commands.demo import demo
+from .commands.evaluate import evaluate
 from .commands.explain import explain
 from .commands.export import export
 from .commands.fidelity import fidelity
@@ -44,6 +45,7 @@ for command in (
     figures,
     demo,
     explain,
+    evaluate,
     robust,
     verify,
     plugins,

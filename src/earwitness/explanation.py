@@ -26,7 +26,7 @@ from .signal import audio
 from .signal.arrays import as_clip
 from .signal.audio import Clip
 from .signal.masks import Mask, Runs, from_runs, to_runs
-from .signal.spectrum import Spectrum
+from .signal.spectrum import Spectrum, Variables
 
 Log = NDArray[np.float32]
 
@@ -336,7 +336,7 @@ def finish(job: Job[Outcome], driver: Driver, settings: SearchSettings) -> Expla
             continue
         kept, left = answers[row], answers[row + len(masks)]
         row += 1
-        parts.append((kind, _verified(kind, found, spent, goal, spectrum, kept, left)))
+        parts.append((kind, confirm(kind, found, spent, goal, spectrum, kept, left)))
         if kind == "complete" and has_inverse and isinstance(parts[-1][1], Subset):
             inverse = make_subset(spectrum, ~found.mask, left, Certificate(), 1, "")
     return Explanation(
@@ -356,8 +356,22 @@ def _unsteady(before: list[Log | None], after: Log) -> float:
     return max((float(np.abs(np.exp(one) - np.exp(two)).max()) for one, two in pairs), default=0.0)
 
 
-def _verified(kind: str, found: Found, spent: int, goal: Target, spectrum: Spectrum, kept: Log, left: Log) -> Part:
-    """The set as a record if its own forward pass confirms it, else the reason why it is not stored."""
+def confirm(kind: str, found: Found, spent: int, goal: Target, spectrum: Variables, kept: Log, left: Log) -> Part:
+    """A set as a record if its own forward pass confirms it, else the reason why it is not stored.
+
+    Parameters
+    ----------
+    kind : str
+        ``sufficient``, or one that is to be necessary as well.
+    found : Found
+        With a set.
+    spent : int
+        Questions.
+    goal : Target
+    spectrum : Variables
+    kept, left : float32 [n]
+        Log-probabilities of the set's signal and of what is left without it.
+    """
     assert found.mask is not None
     if not found.mask.all():  # all variables: the clip itself, which is what the target was read off
         slack = float(goal.slack(kept[None])[0])
@@ -372,7 +386,7 @@ def _verified(kind: str, found: Found, spent: int, goal: Target, spectrum: Spect
 
 
 def make_subset(
-    spectrum: Spectrum, mask: Mask, answer: Log, certificate: Certificate, queries: int, why: str
+    spectrum: Variables, mask: Mask, answer: Log, certificate: Certificate, queries: int, why: str
 ) -> Subset:
     """A set as a record: what the model answers to its signal, and what was spent on it."""
     energy = float(spectrum.energy[mask].sum())

@@ -148,7 +148,7 @@ class CurveRow:
 
 def ask_curves(
     maps: Mapping[str, ArrayLike], energies: Energies, ask: Callable[[Mask], Log], settings: CurveSettings,
-    *facts: object, known: Set[Curve] = frozenset(),
+    *facts: object, known: Set[Curve] = frozenset(), label: int | None = None,
 ) -> list[CurveRow]:  # fmt: skip
     """What one judge says to the curves of one clip: whether they bring back its own answer to the clip.
 
@@ -158,6 +158,8 @@ def ask_curves(
         See :func:`draw_curves`.
     ask : callable
         Bool [M, F] → float32 [M, n] log-probabilities of the judge. Each distinct set is asked once.
+    label : int, optional
+        Index of the answer that is to come back; default: the judge's own to the clip.
 
     Returns
     -------
@@ -171,7 +173,7 @@ def ask_curves(
     packed = np.packbits(np.concatenate([whole, *(masks for _, masks in curves)]), axis=1)
     distinct, first = np.unique(packed, axis=0, return_inverse=True)
     answers = ask(np.unpackbits(distinct, axis=1, count=energies.size).astype(bool))[first.reshape(-1)]
-    label = int(answers[0].argmax())
+    label = int(answers[0].argmax()) if label is None else label
     accepted, sure = answers.argmax(axis=1) == label, np.exp(answers[:, label].astype(np.float64))
     rows, row = [], 0
     for curve, masks in curves:

@@ -139,6 +139,32 @@ def plan_study(
     print(f"at most {tell_duration(found.most)} {where}; searches that are through earlier end earlier")
 
 
+@study_app.command(name="compare")
+@expand
+def compare(
+    path: StoreArgument,
+    other: Annotated[Path, typer.Argument(metavar="OTHER", help="The store it is compared with.")],
+    options: Annotated[Options, Leave("epsilon")],
+    printing: Format,
+    out: Annotated[Path | None, typer.Option(help="Folder for the tables as CSV, in place of printing.")] = None,
+) -> None:
+    """Two studies of the same recordings (two searches, settings, versions of a model): what differs, how surely."""
+    from ..study.comparison import compare_studies
+    from ..study.store import Store
+
+    with Store(path) as first, Store(other) as second:
+        found = compare_studies(first, second, options)
+    if out is not None:
+        write_tables(found.tables, out)
+        print(f"{len(found.tables)} tables written to {out}")
+        return
+    if printing.style == "md":
+        print(f"{found.clips} recordings and {len(found.models)} models in common; first: {path}, second: {other}")
+        for name in found.versions:
+            print(f"another version of {name} in the second: {dict(found.models)[name]}")
+    print_tables(found.tables, printing.style)
+
+
 @study_app.command(name="status")
 def status(path: StoreArgument, as_json: JsonOption = False) -> None:
     """What is done, left, failed, and why."""

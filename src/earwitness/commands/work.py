@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -53,27 +52,17 @@ def open_analysis(path: Path, output: Analysis) -> Iterator[tuple[Reopened, Repo
 
 def run_study(study: Study, folder: Path, path: Path, quiet: bool, retry_failed: bool = False) -> Summary:
     """Run a study into a store, with progress and a log beside it."""
-    from ..study.plan import plan
-    from ..study.progress import Logged
-    from ..study.run import run
-    from ..study.store import Store
+    from ..study.run import run_into
 
     with ExitStack() as stack:
-        store = stack.enter_context(Store(path, write=True))  # refused before models are loaded
-        log = path.with_name(path.name + ".log")
-        reporter = stack.enter_context(Logged(make_reporter(quiet, stack), log))
-        if store.mended:
-            reporter.say(store.mended)
-        return run(plan(study, folder, reporter), store, reporter, retry_failed=retry_failed)
+        return run_into(path, study, folder, make_reporter(quiet, stack), retry_failed=retry_failed)
 
 
 def make_reporter(quiet: bool, stack: ExitStack) -> Reporter:
     """Bars on a terminal, lines elsewhere, nothing when quiet."""
-    from ..study.progress import Bars, Lines, Quiet
+    from ..study.progress import open_reporter
 
-    if quiet:
-        return Quiet()
-    return stack.enter_context(Bars()) if sys.stderr.isatty() else Lines()
+    return stack.enter_context(open_reporter(quiet))
 
 
 def make_writable(folder: Path) -> None:

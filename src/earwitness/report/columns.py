@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..signal.audio import Clip
 from ..signal.masks import Mask
-from ..signal.spectrum import Spectrum
+from ..signal.spectrum import Spectrum, mel
 
 Real = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
@@ -68,11 +67,6 @@ class Columns:
     @property
     def _edges(self) -> NDArray[np.intp]:
         return np.stack([self.start, self.stop], axis=1).reshape(-1)
-
-
-def mel(hertz: Any) -> Any:
-    """O'Shaughnessy's mel scale: linear below some 700 Hz, logarithmic above, as the ear is."""
-    return 2595 * np.log10(1 + np.asarray(hertz, dtype=np.float64) / 700)
 
 
 @dataclass(frozen=True, eq=False)

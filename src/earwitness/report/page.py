@@ -138,17 +138,18 @@ def render(data: StudyData, inline: Markup, single_file: bool) -> str:
         loader=PackageLoader("earwitness.report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    program = '"use strict";\n(() => {\n' + "\n".join(_asset(f"{name}.js") for name in PROGRAMS) + "})();\n"
+    program = '"use strict";\n(() => {\n' + "\n".join(asset(f"{name}.js") for name in PROGRAMS) + "})();\n"
     page = environment.get_template("index.html").render(
         name=data.name, version=__version__, inline=inline, single_file=single_file,
-        style=Markup(_asset("report.css")),  # noqa: S704 - the package's own file
+        style=Markup(asset("report.css")),  # noqa: S704 - the package's own file
         program=Markup(program),  # noqa: S704 - the package's own files
         program_hash=base64.b64encode(hashlib.sha256(program.encode()).digest()).decode(),
     )  # fmt: skip
     return page.lstrip()
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file of the package's templates, as text."""
     return (resources.files(__package__) / "templates" / name).read_text(encoding="utf-8")
 
 

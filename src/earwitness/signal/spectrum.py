@@ -34,6 +34,7 @@ from ..errors import ConfigError
 from .audio import Clip
 from .domains import Domain
 from .masks import Mask
+from .waveform import match_power
 
 T = TypeVar("T", bound=np.generic)
 AT_ONCE = 1 << 16  #: complex numbers of a transform: 1 MiB, as a processor's cache holds
@@ -54,6 +55,22 @@ class Signals(Protocol):
         """Bool [M, size] → float32 [M, N]."""
 
 
+class Variables(Signals, Protocol):
+    """What of a clip is kept and removed: a :class:`Spectrum`, or its samples."""
+
+    @property
+    def energy(self) -> NDArray[np.float64]:
+        """Share of the clip's energy in each variable, float64 [size]."""
+
+    def invert(
+        self, masks: Mask, device: torch.device | str = "cpu", fill: NDArray[np.complex128] | None = None
+    ) -> Tensor:
+        """Bool [M, size] → float32 [M, N]; ``fill`` is what removed content becomes, see :meth:`fill_with`."""
+
+    def fill_with(self, other: Clip) -> NDArray[np.complex128]:
+        """What removed content becomes where another recording takes its place."""
+
+
 class Spectrum:
     """One clip in one domain.
 
@@ -63,6 +80,8 @@ class Spectrum:
     domain : Domain
     size : int
         The number of variables a mask ranges over.
+    band : int [bins] or None
+        The variable that each bin belongs to, where variables are bands.
     energy : float64 [size]
         Share of the clip's energy in each variable; sums to 1 (all zero for a silent clip).
     """
@@ -74,8 +93,8 @@ class Spectrum:
         samples = clip.samples.astype(np.float64)
         self._values = self._transform(samples)
         self._fill = self._occlude(samples)
-        self._band = self._bands()
-        self.size = self._values.size if self._band is None else int(self._band.max()) + 1
+        self.band = self._bands()
+        self.size = self._values.size if self.band is None else int(self.band.max()) + 1
 
     @cached_property
     def energy(self) -> NDArray[np.float64]:
@@ -85,8 +104,8 @@ class Spectrum:
         samples = int(self.domain.numbers[0]) if self._stft else len(self.clip)
         power[1 : (samples + 1) // 2] *= 2
         power = power.reshape(-1)
-        if self._band is not None:
-            power = np.bincount(self._band, weights=power, minlength=self.size)
+        if self.band is not None:
+            power = np.bincount(self.band, weights=power, minlength=self.size)
         total = power.sum()
         return np.asarray(power / total if total > 0 else power, dtype=np.float64)
 
@@ -97,9 +116,9 @@ class Spectrum:
         bins = np.linspace(0, self.clip.sample_rate / 2, count)
         if self._stft is not None:
             return np.repeat(bins, self._values.shape[1])
-        if self._band is None:
+        if self.band is None:
             return np.asarray(np.fft.rfftfreq(len(self.clip), 1 / self.clip.sample_rate), dtype=np.float64)
-        return np.asarray(np.bincount(self._band, weights=bins) / np.bincount(self._band), dtype=np.float64)
+        return np.asarray(np.bincount(self.band, weights=bins) / np.bincount(self.band), dtype=np.float64)
 
     @cached_property
     def real(self) -> Mask:
@@ -109,7 +128,7 @@ class Spectrum:
         real[0] = True
         if samples % 2 == 0:
             real[-1] = True
-        return np.zeros(self.size, dtype=bool) if self._band is not None else real.reshape(-1)
+        return np.zeros(self.size, dtype=bool) if self.band is not None else real.reshape(-1)
 
     @property
     def centres(self) -> NDArray[np.float64]:
@@ -161,15 +180,7 @@ class Spectrum:
         ConfigError
             The rates differ.
         """
-        if other.sample_rate != self.clip.sample_rate:
-            raise ConfigError(
-                f"{other.path or 'other'}: {other.sample_rate} Hz; use the clip's {self.clip.sample_rate}"
-            )
-        samples = np.zeros(len(self.clip))
-        samples[: min(len(other), samples.size)] = other.samples[: samples.size]
-        own = float(np.square(self.clip.samples, dtype=np.float64).mean())
-        power = float((samples**2).mean())
-        return self._transform(samples * np.sqrt(own / power) if power > 0 else samples)
+        return self._transform(match_power(self.clip, other))
 
     def change(self, gains: NDArray[np.complex128], device: torch.device | str = "cpu") -> Tensor:
         """Make the signals in which each variable is multiplied by a complex gain.
@@ -223,8 +234,8 @@ class Spectrum:
         response = self._values * np.conj(transform) / samples
         response[1 : (samples + 1) // 2] *= 2  # one-sided, as in energy
         response = response.reshape(-1)
-        if self._band is not None:
-            real, imaginary = (np.bincount(self._band, part, self.size) for part in (response.real, response.imag))
+        if self.band is not None:
+            real, imaginary = (np.bincount(self.band, part, self.size) for part in (response.real, response.imag))
             response = real + 1j * imaginary
         return np.asarray(response, dtype=np.complex128)
 
@@ -275,7 +286,7 @@ class Spectrum:
 
     def _to_bins(self, values: NDArray[T]) -> NDArray[T]:
         """Values of the variables, [..., size], as values of the rFFT's bins, [..., bins]."""
-        return values if self._band is None else values[..., self._band]
+        return values if self.band is None else values[..., self.band]
 
     def _synthesize(self, count: int, transform: Callable[[slice], NDArray[np.complex128]]) -> NDArray[np.float32]:
         """The signals of so many rFFTs, float32 [count, N], made a few at a time.
@@ -317,6 +328,11 @@ def count_variables(domain: Domain, samples: int, sample_rate: int) -> int:
     return len(band_edges(domain, sample_rate / 2)) + 1
 
 
+def mel(hertz: Any) -> Any:
+    """O'Shaughnessy's mel scale: linear below some 700 Hz, logarithmic above, as the ear is."""
+    return 2595 * np.log10(1 + np.asarray(hertz, dtype=np.float64) / 700)
+
+
 def band_edges(domain: Domain, nyquist: float) -> NDArray[np.float64]:
     """Inner band edges in Hz, ascending, below Nyquist."""
     if domain.kind == "edges":
@@ -324,8 +340,7 @@ def band_edges(domain: Domain, nyquist: float) -> NDArray[np.float64]:
     elif domain.kind == "octave":  # from Nyquist down to 20 Hz, evenly in octaves
         steps = np.arange(1, int(np.log2(nyquist / 20) * domain.numbers[0]) + 1)
         edges = np.sort(nyquist * 2.0 ** (-steps / domain.numbers[0]))
-    else:  # mel (O'Shaughnessy): m = 2595 log10(1 + f/700)
-        top = 2595 * np.log10(1 + nyquist / 700)
-        mels = np.linspace(0, top, int(domain.numbers[0]) + 1)[1:-1]
+    else:
+        mels = np.linspace(0, mel(nyquist), int(domain.numbers[0]) + 1)[1:-1]
         edges = 700 * (10 ** (mels / 2595) - 1)
     return np.asarray(edges[edges < nyquist], dtype=np.float64)

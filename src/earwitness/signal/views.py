@@ -31,7 +31,7 @@ from ..errors import ConfigError, nearest
 from .audio import Clip
 from .draws import Rng, make_rng
 from .masks import Mask
-from .spectrum import Spectrum
+from .spectrum import Variables
 
 Real = NDArray[np.float64]
 
@@ -171,11 +171,11 @@ class Viewed:
 
     Parameters
     ----------
-    spectrum : Spectrum
+    spectrum : Variables
     views : sequence of View
     """
 
-    def __init__(self, spectrum: Spectrum, views: Sequence[View]) -> None:
+    def __init__(self, spectrum: Variables, views: Sequence[View]) -> None:
         self.spectrum, self.views = spectrum, tuple(views)
         self.size = spectrum.size + len(self.views)
 
@@ -208,14 +208,14 @@ def in_view(masks: Mask, view: int | None, views: int) -> Mask:
 
 
 def draw_views(
-    kinds: Sequence[Kind], spectrum: Spectrum, count: int, *facts: object, others: Sequence[Clip] = ()
+    kinds: Sequence[Kind], spectrum: Variables, count: int, *facts: object, others: Sequence[Clip] = ()
 ) -> list[View]:
     """Draw views of a clip.
 
     Parameters
     ----------
     kinds : sequence of Kind
-    spectrum : Spectrum
+    spectrum : Variables
         Of the clip.
     count : int
     facts : object
@@ -240,7 +240,7 @@ def draw_views(
     return views
 
 
-def _draw(kind: Kind, spectrum: Spectrum, others: Sequence[Clip], rng: Rng) -> dict[str, object]:
+def _draw(kind: Kind, spectrum: Variables, others: Sequence[Clip], rng: Rng) -> dict[str, object]:
     clip = spectrum.clip
     if kind.name == "noise":
         return {"noise": make_noise(clip, kind.amount, kind.variety, rng)}

@@ -135,7 +135,9 @@ def _open_models(specs: Sequence[str], study: Study, reporter: Reporter) -> tupl
 
 def _list(section: DataSection, folder: Path, reporter: Reporter) -> list[Recording]:
     if section.path == "builtin":
-        return builtin_recordings(section.limit)
+        if section.labels or section.split:
+            raise ConfigError("data 'builtin': its recordings have no labels and no splits; leave labels and split out")
+        return builtin_recordings(section.limit, section.include)
     options = section.model_dump(exclude={"path"})
     dataset = read_dataset(folder / section.path, **options)
     reporter.say(f"data: {section.path}: {len(dataset.recordings)} recordings, layout {dataset.layout}")

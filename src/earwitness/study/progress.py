@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -171,6 +172,19 @@ class Bars(Quiet):
     def say(self, line: str) -> None:
         """See :class:`Reporter`."""
         self._progress.console.print(line, markup=False, highlight=False)
+
+
+@contextmanager
+def open_reporter(quiet: bool = False) -> Iterator[Reporter]:
+    """Bars on a terminal or in a notebook, lines elsewhere, nothing when quiet."""
+    shown = Console()
+    if quiet:
+        yield Quiet()
+    elif shown.is_jupyter or sys.stderr.isatty():
+        with Bars(shown if shown.is_jupyter else None) as bars:
+            yield bars
+    else:
+        yield Lines()
 
 
 class Logged:

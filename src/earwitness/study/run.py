@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from ..errors import AudioError
 from ..signal.spectrum import Spectrum
@@ -17,9 +18,10 @@ from .cost import tell_cost
 from .environment import note_environment
 from .executors import open_executor
 from .executors.pool import Executor
+from .file import Study
 from .messages import Chunk, Failed, Source
-from .plan import Plan
-from .progress import Quiet, Reporter
+from .plan import Plan, plan
+from .progress import Logged, Quiet, Reporter
 from .register import forget_stale_failures, register, say_what_changed
 from .stages.nulls import add_nulls
 from .steps import Curves, Explain, Judge, Robust, Running, Step
@@ -45,6 +47,33 @@ class Summary:
     failed: int
     tested: int = 0
     traced: int = 0
+
+
+def run_into(
+    path: Path, study: Study, folder: Path, reporter: Reporter | None = None, *, retry_failed: bool = False
+) -> Summary:
+    """Plan a study and run it into a store, with a log beside it.
+
+    Parameters
+    ----------
+    path : Path
+        Of the store; made if it is missing.
+    study : Study
+    folder : Path
+        What its paths are relative to.
+    reporter : Reporter, optional
+    retry_failed : bool
+
+    Raises
+    ------
+    EarwitnessError
+        See :func:`earwitness.study.plan.plan`; or another process writes to the store, which is known before models are
+        loaded.
+    """
+    with Store(path, write=True) as store, Logged(reporter or Quiet(), path.with_name(path.name + ".log")) as logged:
+        if store.mended:
+            logged.say(store.mended)
+        return run(plan(study, folder, logged), store, logged, retry_failed=retry_failed)
 
 
 def run(plan: Plan, store: Store, reporter: Reporter | None = None, *, retry_failed: bool = False) -> Summary:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...errors import ConfigError
-from ..columns import mel
+from ...signal.spectrum import mel
 
 #: colours that colour-blind people can tell apart (Okabe & Ito)
 COLOURS = {
