@@ -48,19 +48,45 @@ def test_a_stage_that_waits_for_another_is_timed_from_its_turn(
     lines.ask(50, "explain b")
     lines.advance(1, "explain b")
     assert capsys.readouterr().err.splitlines()[2:] == [
-        "explain a: 1/1, 0 s left", "explain b: 0/2, 5 questions/s", "explain b: 1/2, 5 questions/s, 10 s left",
+        "explain a: 1/1", "explain b: 0/2, 5 questions/s", "explain b: 1/2, 5 questions/s, 10 s left",
     ]  # fmt: skip
+
+
+def test_the_time_left_is_told_while_the_first_units_run_side_by_side(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Eight searches at once end late: until then the questions that they may ask say how long it takes at most."""
+    seconds = 0.0
+    monkeypatch.setattr("earwitness.study.progress.time", SimpleNamespace(monotonic=lambda: seconds))
+    lines = Lines(every=0)
+    lines.stage("explain a", 10, 100)
+    seconds = 10.0
+    lines.ask(100)
+    seconds = 80.0
+    lines.ask(700)  # of 1,000 that it may take
+    lines.advance(1)
+    seconds = 82.0
+    lines.advance(8)
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "explain a: 0/10, 10 questions/s, at most 1.5 min left",
+        "explain a: 0/10, 10 questions/s, at most 20 s left",
+        "explain a: 1/10, 10 questions/s, 20 s left",  # not nine times the 80 s that the first took
+        "explain a: 9/10, 10 questions/s, 9 s left",
+    ]
 
 
 def test_bars_show_each_stage_with_its_rate() -> None:
     text = io.StringIO()
     with Bars(Console(file=text, force_terminal=True, width=120)) as bars:
         tell(bars)
+        bars.stage("explain c", 2)
+        bars.advance()  # not done: there is time left
     shown = text.getvalue()
     assert "explain a" in shown
     assert "2/2" in shown
     assert "1/1" in shown
     assert "questions/s" in shown
+    assert "second left" in shown
     assert "[not] markup" in shown
 
 

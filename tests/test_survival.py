@@ -198,7 +198,7 @@ def test_a_clip_that_vanishes_or_changes_after_it_was_read_becomes_a_failed_row(
     study = study_of(tmp_path / "clips", "low", "high")
 
     class Meddling(Quiet):
-        def stage(self, name: str, total: int) -> None:
+        def stage(self, name: str, total: int, most: int = 0) -> None:
             if name.startswith("explain"):
                 (tmp_path / "clips" / "clip0.wav").unlink(missing_ok=True)
                 (tmp_path / "clips" / "clip2.wav").write_bytes((tmp_path / "clips" / "clip1.wav").read_bytes())

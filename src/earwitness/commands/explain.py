@@ -61,7 +61,7 @@ def _explain_one(
     classifier = Classifier(opened)
     with ExitStack() as stack:
         reporter = make_reporter(quiet or as_json, stack)
-        reporter.stage(f"explaining {recording.name}", 1)
+        reporter.stage(f"explaining {recording.name}", 1, settings.budget * settings.repeats)
         driver = Driver(classifier, repeats=settings.repeats, progress=reporter.ask)
         explanation = explain_clip(clip, classifier, settings, driver=driver)
         reporter.advance()

@@ -16,6 +16,7 @@ from ..search.driver import Driver, choose_batch
 from ..search.settings import KINDS, ROBUST
 from ..signal.audio import Clip
 from ..signal.spectrum import Spectrum
+from .file import Study
 from .plan import Plan
 
 #: seconds that a model is asked for, at least
@@ -76,24 +77,30 @@ def forecast(plan: Plan, workers: int = 1) -> Forecast:
     spectrum = Spectrum(clip, plan.settings.variables)
     study, settings = plan.study, plan.settings
     units = len(plan.recordings) * len(plan.models)
-    sets = settings.count + OTHERS + (len(ROBUST) if study.robust else 0)
-    questions = {"explain": units * settings.budget}
-    if study.robust:
-        # the clip in the views that are searched; the clip and every set, twice what is necessary too, in fresh ones
-        verified = 1 + settings.count + 2 * (OTHERS + len(ROBUST) * ATTEMPTS)
-        asked = study.robust.searched + verified * study.robust.verified
-        questions["robust"] = units * (len(ROBUST) * study.robust.questions + asked)
-    questions["judge"] = units * len(plan.models) * sets * (1 + len(DRAWN) * study.transfer.nulls)
-    if study.curves:
-        questions["curves"] = units * _curves(study.curves, len(plan.models))
     seconds = {
         classifier.model.spec: _ask(classifier, spectrum, study.run.batch, settings.seed)
         for classifier in aligned(plan.models, plan.alignment)
     }
-    repeated = {step: count * settings.repeats for step, count in questions.items()}
+    questions = {step: units * count for step, count in most_questions(study, len(plan.models)).items()}
     return Forecast(
-        len(plan.recordings), len(plan.models), clip.seconds, spectrum.size, repeated, seconds, workers
+        len(plan.recordings), len(plan.models), clip.seconds, spectrum.size, questions, seconds, workers
     )  # fmt: skip
+
+
+def most_questions(study: Study, models: int) -> dict[str, int]:
+    """By step, the questions that a unit of it takes at most: a clip and model."""
+    settings = study.settings
+    sets = settings.count + OTHERS + (len(ROBUST) if study.robust else 0)
+    questions = {"explain": settings.budget}
+    if study.robust:
+        # the clip in the views that are searched; the clip and every set, twice what is necessary too, in fresh ones
+        verified = 1 + settings.count + 2 * (OTHERS + len(ROBUST) * ATTEMPTS)
+        asked = study.robust.searched + verified * study.robust.verified
+        questions["robust"] = len(ROBUST) * study.robust.questions + asked
+    questions["judge"] = models * sets * (1 + len(DRAWN) * study.transfer.nulls)
+    if study.curves:
+        questions["curves"] = _curves(study.curves, models)
+    return {step: count * settings.repeats for step, count in questions.items()}
 
 
 def _curves(settings: CurveSettings, models: int) -> int:

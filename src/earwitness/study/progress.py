@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Protocol, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from .cost import tell_duration
 
 
 class Reporter(Protocol):
     """What the study tells of its progress. Stages may be under way side by side; units and questions are of
     the stage named, else of the one begun last."""
 
-    def stage(self, name: str, total: int) -> None:
-        """A stage begins: what, and how many units."""
+    def stage(self, name: str, total: int, most: int = 0) -> None:
+        """A stage begins: what, how many units, and how many questions each takes at most, where that is known."""
 
     def advance(self, units: int = 1, stage: str | None = None) -> None:
         """Units are done."""
@@ -38,7 +40,7 @@ class Reporter(Protocol):
 class Quiet:
     """Tells nothing."""
 
-    def stage(self, name: str, total: int) -> None:
+    def stage(self, name: str, total: int, most: int = 0) -> None:
         """See :class:`Reporter`."""
 
     def advance(self, units: int = 1, stage: str | None = None) -> None:
@@ -56,11 +58,12 @@ class Quiet:
 
 @dataclass
 class _Stage:
-    """Counts of a stage."""
+    """Counts of a stage; ``most``: questions a unit takes at most, 0 where that is not known."""
 
     name: str
     total: int
     start: float
+    most: int = 0
     done: int = 0
     asked: int = 0
 
@@ -69,8 +72,18 @@ class _Stage:
         """Seconds since it began."""
         return max(time.monotonic() - self.start, 1e-9)
 
+    @property
+    def left(self) -> str:
+        """The time left: by the units done, and no more than their questions can take; while the first units are under
+        way side by side, what these can take."""
+        bound = self.spent / self.asked * max(0, self.total * self.most - self.asked) if self.most and self.asked else 0
+        if not self.done:
+            return f"at most {tell_duration(bound)} left" if bound else ""
+        seconds = self.spent / self.done * (self.total - self.done)
+        return f"{tell_duration(min(seconds, bound) if bound else seconds)} left" if seconds else ""
+
     def __str__(self) -> str:
-        left = f", {self.spent / self.done * (self.total - self.done):.0f} s left" if self.done else ""
+        left = f", {self.left}" if self.left else ""
         rate = f", {self.asked / self.spent:.0f} questions/s" if self.asked else ""
         return f"{self.name}: {self.done}/{self.total}{rate}{left}"
 
@@ -82,10 +95,10 @@ class _Stages:
         self._stages: dict[str, _Stage] = {}
         self._heard = 0.0
 
-    def begin(self, name: str, total: int) -> None:
+    def begin(self, name: str, total: int, most: int = 0) -> None:
         """A stage begins."""
         self._stages.pop(name, None)  # a stage begun again is the one begun last
-        self._stages[name] = _Stage(name, total, time.monotonic())
+        self._stages[name] = _Stage(name, total, time.monotonic(), most)
 
     def count(self, stage: str | None, *, units: int = 0, questions: int = 0) -> _Stage | None:
         """Add to a stage, or to the one begun last; ``None`` where there is none."""
@@ -106,9 +119,9 @@ class Lines(Quiet):
         self._every, self._last = every, time.monotonic()
         self._stages = _Stages()
 
-    def stage(self, name: str, total: int) -> None:
+    def stage(self, name: str, total: int, most: int = 0) -> None:
         """See :class:`Reporter`."""
-        self._stages.begin(name, total)
+        self._stages.begin(name, total, most)
         self._last = time.monotonic()
         self.say(f"{name}: {total} to do")
 
@@ -140,8 +153,9 @@ class Bars(Quiet):
 
     def __init__(self, console: Console | None = None) -> None:
         self._progress = Progress(
-            TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-            TextColumn("{task.fields[rate]}", markup=False), console=console or Console(stderr=True),
+            TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}", markup=False), TextColumn("{task.fields[left]}", markup=False),
+            console=console or Console(stderr=True),
         )  # fmt: skip
         self._stages, self._bars = _Stages(), dict[str, TaskID]()
 
@@ -152,22 +166,23 @@ class Bars(Quiet):
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def stage(self, name: str, total: int) -> None:
+    def stage(self, name: str, total: int, most: int = 0) -> None:
         """See :class:`Reporter`."""
-        self._stages.begin(name, total)
-        self._bars[name] = self._progress.add_task(name, total=total, rate="")
+        self._stages.begin(name, total, most)
+        self._bars[name] = self._progress.add_task(name, total=total, rate="", left="")
 
     def advance(self, units: int = 1, stage: str | None = None) -> None:
         """See :class:`Reporter`."""
         one = self._stages.count(stage, units=units)
         if one is not None:
-            self._progress.advance(self._bars[one.name], units)
+            self._progress.update(self._bars[one.name], advance=units, left=one.left)
 
     def ask(self, questions: int, stage: str | None = None) -> None:
         """See :class:`Reporter`."""
         one = self._stages.count(stage, questions=questions)
         if one is not None:
-            self._progress.update(self._bars[one.name], rate=f"{one.asked / one.spent:.0f} questions/s")
+            rate = f"{one.asked / one.spent:.0f} questions/s"
+            self._progress.update(self._bars[one.name], rate=rate, left=one.left)
 
     def say(self, line: str) -> None:
         """See :class:`Reporter`."""
@@ -212,10 +227,10 @@ class Logged:
         if self._file is not None:
             self._file.close()
 
-    def stage(self, name: str, total: int) -> None:
+    def stage(self, name: str, total: int, most: int = 0) -> None:
         """See :class:`Reporter`."""
-        self._other.stage(name, total)
-        self._stages.begin(name, total)
+        self._other.stage(name, total, most)
+        self._stages.begin(name, total, most)
         self.note(f"{name}: {total} to do")
 
     def advance(self, units: int = 1, stage: str | None = None) -> None:

@@ -19,6 +19,7 @@ from .environment import note_environment
 from .executors import open_executor
 from .executors.pool import Executor
 from .file import Study
+from .forecast import most_questions
 from .messages import Chunk, Failed, Source
 from .plan import Plan, plan
 from .progress import Logged, Quiet, Reporter
@@ -147,11 +148,12 @@ class _Work:
         """Do what is missing; how many units were done."""
         running, self._step = self._running, step.name
         todo = [step.wanted(model) for model in range(len(running.ids))]
+        most = most_questions(running.plan.study, len(running.ids))
         if any(todo):
             note_environment(running.store, running.plan.study.run)
         for model, clips in enumerate(todo):
             if clips:
-                running.reporter.stage(self._name(model), len(clips))
+                running.reporter.stage(self._name(model), len(clips), most.get(step.name, 0))
         size = step.chunk_size(sum(map(len, todo)), executor.workers)
         chunks = (
             Chunk(step.name, model, tuple(step.unit(clip, model) for clip in clips[i : i + size]))
