@@ -16,6 +16,9 @@ from .options import Access, JsonOption, QuietOption
 from .output import console
 from .work import make_reporter, make_writable, try_recording
 
+#: files that list or hold recordings
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+
 if TYPE_CHECKING:
     from ..explanation import Explanation
 
@@ -34,7 +37,7 @@ def explain(
     quiet: QuietOption = False,
 ) -> None:
     """One recording, one model: what it listened to. Of several recordings: one table, and with --out a study."""
-    if len(recordings) > 1 or recordings[0].is_dir():
+    if len(recordings) > 1 or recordings[0].is_dir() or recordings[0].suffix.lower() in TABLES:
         from .explanations import explain_many
 
         failed = explain_many(recordings, model, settings, access, limits, seconds, out, as_json, quiet)

@@ -17,6 +17,10 @@ Layouts
     ``split`` and ``dataset``; the other columns are kept in :attr:`earwitness.datasets.recording.Recording.extra`.
     Paths are relative to the manifest's folder and may not leave it through ``..``; absolute paths are taken as
     they are.
+``parquet``
+    One Parquet file or more with the recordings in a column of ``{bytes, path}``, as Hugging Face's ``datasets`` writes
+    and the hub holds them; labels, groups and splits as in a manifest, classes by their names, splits by the files'
+    names too (``train-00000-of-00003.parquet``). A recording's path is the table's, then its row.
 ``ravdess``, ``ravdess7``
     RAVDESS by its file names (``03-01-05-01-02-01-12.wav``): audio-only speech, all eight emotions or, with
     ``ravdess7``, the seven of :data:`earwitness.datasets.layouts.ravdess.SEVEN_EMOTIONS`.
@@ -46,6 +50,7 @@ from .layouts.folder import is_folder, read_folder
 from .layouts.gtzan import is_gtzan, read_gtzan
 from .layouts.inthewild import is_inthewild, read_inthewild
 from .layouts.manifest import read_manifest
+from .layouts.parquet import is_parquet, read_parquet
 from .layouts.ravdess import is_ravdess, read_ravdess, read_ravdess7
 from .recording import Dataset, Skip
 from .selection import check_options, draw_recordings, drop_copies, find_present, find_splits, include_only, with_labels
@@ -69,7 +74,7 @@ def read_dataset(
     Parameters
     ----------
     path : str or Path
-        A folder, a manifest, or one audio file.
+        A folder, a manifest, one audio file, or a pattern of them: ``clips/*.wav``.
     layout : str
         One of :data:`READERS`, or ``auto``: recognised by content.
     name : str, optional
@@ -102,13 +107,13 @@ def read_dataset(
     >>> [(path.name, reason) for path, reason in data.skipped]  # doctest: +SKIP
     [('jazz.00054.wav', 'known to be corrupt')]
     """
-    path = Path(path)
+    path, include = _without_pattern(Path(path), include)
     check_options(limit, seed, labels)
     _check_path(path)
     source = Source(path)
     layout = _recognise(source) if layout == "auto" else _known(layout)
     reader = READERS[layout]
-    if path.is_file() and layout not in ("file", "manifest"):
+    if path.is_file() and layout not in ("file", "manifest", "parquet"):
         raise ConfigError(f"{path}: a file, but layout {layout!r} reads a folder; give the folder")
     listing = include_only(reader.read(source), source.root, include, path)
     splits = find_splits(listing, split, path)
@@ -120,6 +125,14 @@ def read_dataset(
     named = tuple(r if r.dataset and not name else replace(r, dataset=title) for r in chosen)
     skipped = sorted(listing.skipped + unusable, key=lambda skip: (skip[0].as_posix(), skip[1]))
     return Dataset(named, tuple(skipped), title, layout)
+
+
+def _without_pattern(path: Path, include: str | None) -> tuple[Path, str | None]:
+    """A path with a pattern in it as the folder and what is included: ``clips/*/a*.wav``."""
+    if include is not None or path.exists() or not any(sign in str(path) for sign in "*?["):
+        return path, include
+    first = next(i for i, part in enumerate(path.parts) if any(sign in part for sign in "*?["))
+    return Path(*path.parts[:first]), "/".join(path.parts[first:])
 
 
 def _check_path(path: Path) -> None:
@@ -176,6 +189,7 @@ READERS: Registry[Reader] = Registry(
         "file": Reader(read_file, is_file),
         "asvspoof2019": Reader(read_asvspoof, is_asvspoof, "ASVspoof2019-LA"),
         "inthewild": Reader(read_inthewild, is_inthewild, "In-the-Wild"),
+        "parquet": Reader(read_parquet, is_parquet),
         "audiofolder": Reader(read_audiofolder, is_audiofolder),
         "manifest": Reader(read_manifest, lambda source: source.manifest is not None),
         "ravdess": Reader(read_ravdess, is_ravdess, "RAVDESS"),

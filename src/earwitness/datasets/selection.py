@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..errors import ConfigError, nearest
+from ..signal.cells import find_table
 from .recording import Listing, Recording, Skip
 from .source import FOREIGN_SUFFIXES, key_of, say_foreign
 from .tables import name_some
@@ -89,6 +90,8 @@ def draw_recordings(recordings: Iterable[Recording], root: Path, limit: int | No
 
 def fault_of(path: Path) -> str | None:
     """Why the file cannot be a recording, as far as can be told without opening it."""
+    if find_table(path) is not None:
+        return None
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name

@@ -51,6 +51,14 @@ def find_column(table: pl.DataFrame, wanted: tuple[str, ...]) -> str | None:
     return next((names[name] for name in wanted if name in names), None)
 
 
+def find_named(table: pl.DataFrame) -> tuple[str | None, ...]:
+    """The columns of a table that are known by name: path, label, group, split, data set."""
+    return tuple(
+        find_column(table, wanted)
+        for wanted in (PATH_COLUMNS, _LABEL_COLUMNS, _GROUP_COLUMNS, ("split",), ("dataset",))
+    )
+
+
 def read_rows(path: Path, table: pl.DataFrame, paths: tuple[str, ...] = PATH_COLUMNS) -> Listing:
     """The rows of a manifest."""
     columns = table.columns
@@ -60,8 +68,7 @@ def read_rows(path: Path, table: pl.DataFrame, paths: tuple[str, ...] = PATH_COL
         raise ConfigError(
             f"{path}: no column with paths among {name_some(columns)}; {likely}use one of {', '.join(paths)}"
         )
-    label, group = find_column(table, _LABEL_COLUMNS), find_column(table, _GROUP_COLUMNS)
-    split, dataset = find_column(table, ("split",)), find_column(table, ("dataset",))
+    _, label, group, split, dataset = find_named(table)
     rest = [name for name in columns if name.strip() and name not in (at, label, group, split, dataset)]
     listing = Listing()
     for number, row in enumerate(_text(table).iter_rows(named=True), start=1):

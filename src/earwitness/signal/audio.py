@@ -16,6 +16,7 @@ import soxr
 from numpy.typing import NDArray
 
 from ..errors import AudioError
+from .cells import find_table, read_cell
 from .limits import USUAL, Limits
 
 Float32Array = NDArray[np.float32]
@@ -132,14 +133,14 @@ def read(
     """
     path = Path(path)
     with _opened(path) as file:
-        length = Length.of(file, sample_rate, seconds)
         try:
+            length = Length.of(file, sample_rate, seconds)
             limits.check(file.frames, file.channels, file.samplerate, length.needed, length.wanted)
             limits.check_ratio(file.samplerate, length.rate)
             clip = Clip(_mono(file, length.needed), file.samplerate, str(path))
             return clip.resample(length.rate).fit(seconds, length.whole)
         except MemoryError as error:
-            raise AudioError(f"{path}: no memory for {length.needed} frames; give 'seconds', or cut it") from error
+            raise AudioError(f"{path}: no memory for {file.frames} frames; give 'seconds', or cut it") from error
         except AudioError as error:
             raise AudioError(_named(path, str(error))) from error
 
@@ -169,7 +170,7 @@ class Length:
     def of(cls, file: soundfile.SoundFile, sample_rate: int | None, seconds: float | None) -> Length:
         """Of an open file, read at a rate (default its own) and fit to a duration."""
         if seconds is not None and not 0 < seconds < math.inf:
-            raise AudioError(f"{file.name}: {seconds} seconds of it wanted; use a positive duration")
+            raise AudioError(f"{seconds} seconds of it wanted; use a positive duration")
         frames, own = file.frames, file.samplerate
         rate = sample_rate or own
         whole = max(min(1, frames), (2 * frames * rate + own) // (2 * own))  # as the resampler rounds
@@ -187,12 +188,19 @@ def measure(path: str | Path, sample_rate: int | None = None, seconds: float | N
         The file is missing, empty or no audio.
     """
     with _opened(Path(path)) as file:
-        return Length.of(file, sample_rate, seconds)
+        try:
+            return Length.of(file, sample_rate, seconds)
+        except AudioError as error:
+            raise AudioError(_named(Path(path), str(error))) from error
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     try:
+        if (inside := find_table(path)) is not None:
+            with soundfile.SoundFile(read_cell(*inside)) as file:
+                yield file
+            return
         if not path.is_file():
             kind = "a folder" if path.is_dir() else "no such file"
             raise AudioError(f"{path}: {kind}; give the path of a recording")
