@@ -65,15 +65,23 @@ class Scripts:
 
 
 class Elements:
-    """Keeps pieces as elements of the page itself."""
+    """Keeps pieces as elements of the page itself.
+
+    Attributes
+    ----------
+    size : int
+        Characters of all of them; each is a byte.
+    """
 
     def __init__(self) -> None:
         self._parts: list[Markup] = []
+        self.size = 0
 
     def put(self, name: str, value: Any) -> None:
         """Add a piece."""
         element = Markup('<script type="application/json" id="data-{}">{}</script>\n')
         self._parts.append(element.format(name, Markup(to_json(value))))  # noqa: S704 - holds no <, > or &
+        self.size += len(self._parts[-1])
 
     @property
     def inline(self) -> Markup:

@@ -40,6 +40,8 @@ from .sounds import Folder, Inline
 
 #: how many clips have pictures and sounds where the caller does not say: in a folder, and in one file
 FULL, FULL_INLINE = 50, 10
+#: bytes of clips in full that one file holds where the caller does not say how many: what a mail may carry
+MOST_INLINE = 8 << 20
 #: how many of them have sounds of their nested sets, in a folder; there are several for each model
 NESTED = 8
 #: the page's own scripts, in the order in which they run
@@ -64,7 +66,7 @@ def write_report(
     epsilon : float
         ε of Definition 4.
     full : int, optional
-        How many clips in full; default: 50, or 10 in a single file.
+        How many clips in full; default: 50, or in a single file 10, or as many as leave it small enough for a mail.
     asked : sequence of str
         Clips to show in full besides: ids, file names or paths.
     single_file : bool
@@ -94,32 +96,43 @@ def write_report(
     said = read_originals(store, data, [model.id for model in data.models])
     listener = Listener(data)
     nested, steps = _nested(store, data), 0 if single_file else NESTED
-    for done, row in enumerate(rows, start=1):
-        clip = clip_in_full(store, data, row, said[row], keeper, nested, heard=done <= steps)
+    drawn = (clip_in_full(store, data, row, said[row], keeper, nested, heard=i < steps) for i, row in enumerate(rows))
+    shown: list[int] = []
+    for row, clip in zip(rows, drawn, strict=True):
         listener.add(row, clip)
         chunks.put(f"clip-{data.clips['id'][row]}", clip)
+        shown.append(row)
         if progress:
-            progress(done, len(rows))
+            progress(len(shown), len(rows))
+        # of a file that is to stay small, those that leave room for one more
+        if not (full or asked) and isinstance(chunks, Elements) and chunks.size * (1 + 1 / len(shown)) > MOST_INLINE:
+            break
     sections = make_sections(store, data)
     for section in sections:
         chunks.put(f"section-{section.id}", section_json(section, keeper))
     for kind, signals in data.signals.items():
         chunks.put(f"kind-{kind}", _kind_json(signals))
-    study = _study_json(data, store, rows, listener)
+    study = _study_json(data, store, shown, listener)
     study["sections"] = [[section.id, section.title] for section in sections]
     study["command"] = _command(store, out, asked, full, single_file)
     chunks.put("study", study)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = page.with_name(page.name + ".tmp")
-        temporary.write_text(render(data, chunks.inline, single_file), encoding="utf-8")
-        os.replace(temporary, page)
-        if isinstance(chunks, Scripts) and isinstance(keeper, Folder):
-            _sweep(folder / "data", r"[a-z0-9_-]+\.js", chunks.written)
-            _sweep(folder / "audio", r"(clip|set|section-[a-z-]+)-\d+(-[a-z]+)?(-\d+-\d+)?\.(flac|wav)", keeper.written)
+        _put(page, render(data, chunks.inline, single_file), chunks, keeper)
     except OSError as error:
         raise ConfigError(f"{out}: cannot be written ({error}); choose another --out") from error
     return page
+
+
+def _put(page: Path, content: str, chunks: Scripts | Elements, keeper: Folder | Inline) -> None:
+    """Write the shell at once, and remove what an earlier report left beside it."""
+    folder = page.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = page.with_name(page.name + ".tmp")
+    temporary.write_text(content, encoding="utf-8")
+    os.replace(temporary, page)
+    if isinstance(chunks, Scripts) and isinstance(keeper, Folder):
+        _sweep(folder / "data", r"[a-z0-9_-]+\.js", chunks.written)
+        _sweep(folder / "audio", r"(clip|set|section-[a-z-]+)-\d+(-[a-z]+)?(-\d+-\d+)?\.(flac|wav)", keeper.written)
 
 
 def _nested(store: Store, data: StudyData) -> pl.DataFrame:

@@ -69,12 +69,28 @@ const kindText = {
   silence: "Nothing at all.",
 };
 
-// a table that scrolls by itself where it is too wide
-const tableOf = (label, head, rows, attributes) =>
-  h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label },
-    h("table", { class: "plain", ...attributes },
-      h("thead", null, h("tr", null, head.map((cell) => (cell instanceof Node ? cell : h("th", { scope: "col" }, cell))))),
-      h("tbody", null, rows)));
+// what is saved from here: names that any system takes, and no cell of a table that a spreadsheet would run
+const fileName = (name, ending) => (name.replace(/[^\w.-]+/g, "-").replace(/^[-.]+|-+$/g, "").slice(0, 120) || "earwitness") + "." + ending;
+const saveText = (name, type, text) => {
+  const link = h("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+};
+const csvOf = (rows) => rows.map((row) => row.map((value) => {
+  const text = value === null || value === undefined ? "" : String(value);
+  const safe = typeof value === "string" && /^[=+\-@\t\r\n＝＋－＠]/.test(text) && Number.isNaN(Number(text)) ? "'" + text : text;
+  return /[",\n\r]/.test(safe) ? '"' + safe.replaceAll('"', '""') + '"' : safe;
+}).join(",")).join("\n") + "\n";
+const saveTable = (label, rows) => h("button", { type: "button", class: "save", onclick: () => saveText(fileName(label, "csv"), "text/csv", csvOf(rows())) }, "Save as CSV");
+const cellsOf = (table) => [...table.rows].map((row) => [...row.cells].map((cell) => [...cell.childNodes].map((part) => part.textContent).join(" ").trim().replaceAll(thin, "").replace(/^−(?=[\d.])/, "-")));
+
+// a table that scrolls by itself where it is too wide; exact: its rows as they are saved, where what is shown is rounded
+const tableOf = (label, head, rows, attributes, exact) => {
+  const table = h("table", { class: "plain", ...attributes },
+    h("thead", null, h("tr", null, head.map((cell) => (cell instanceof Node ? cell : h("th", { scope: "col" }, cell))))),
+    h("tbody", null, rows));
+  return [h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, table), saveTable(label, exact ?? (() => cellsOf(table)))];
+};
 const mark = (state) => {
   const shapes = {
     certain: [s("circle", { class: "full", cx: 6, cy: 6, r: 4.6 })],

@@ -27,10 +27,17 @@ const makePlayer = (sounds, chosen, seconds, names, onmove) => {
   const time = h("span", { class: "time" });
   const loud = h("input", { type: "checkbox", id: "equal", checked: equal, onchange: () => { equal = loud.checked; remember("equal", equal ? "yes" : "no"); level(); note(); } });
   const told = h("span", { class: "soft note" });
-  const box = h("div", { class: "transport" }, button, slider, time, h("label", { class: "check" }, loud, "Equal loudness"), told);
+  const save = h("a", { class: "save", target: "_blank", rel: "noopener" }, "Save this sound");
+  const box = h("div", { class: "transport" }, button, slider, time, h("label", { class: "check" }, loud, "Equal loudness"), save, told);
   const note = () => {
     const sound = sounds[chosen];
     const volume = sound && 20 * Math.log10(equal ? sound.equal : sound.level);
+    // of a page that is opened from its folder the browser shows the file itself, to be saved from there
+    save.hidden = !sound;
+    if (sound) {
+      save.href = sound.source;
+      save.download = fileName(names[chosen], /^data:audio\/(\w+)|(?:\.(\w+))$/.exec(sound.source).slice(1).find(Boolean));
+    }
     told.textContent = !sound ? "silence: nothing to play"
       : equal ? (sound.loudness === null ? "too quiet to measure" : `${sound.loudness.toFixed(1)} LUFS at full level, turned down by ${(-volume).toFixed(1)} dB`.replace("-", "−"))
       : volume > -0.05 ? "at its own level" : `at its own level: ${(-volume).toFixed(0)} dB below the loudest here`;
