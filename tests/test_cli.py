@@ -314,6 +314,21 @@ def test_wrong_use_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_commands_speak_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wav: Path, tmp_path: Path
+) -> None:
+    assert call(monkeypatch, "models", "check", LOW, "--seconds", 0.2, "--json") == 0
+    checked = json.loads(capsys.readouterr().out)
+    assert checked["labels"] == checked["models"][0]["labels"] == ["yes", "no", "maybe"]
+    assert checked["models"][0]["clips_per_second"] > 0
+    (tmp_path / "clips").mkdir()
+    wav.rename(tmp_path / "clips" / wav.name)
+    study = write_study(tmp_path)
+    assert call(monkeypatch, "study", "run", study, "--json") == 0
+    ran = json.loads(capsys.readouterr().out)
+    assert (ran["explained"], ran["failed"], ran["store"]) == (2, 0, str(tmp_path / "study.db"))
+
+
 def test_models_check_says_which_front_end_is_used_and_what_aligns(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import LabelError
-from .options import Access, expand
+from .options import Access, JsonOption, expand
 from .output import console
 
 if TYPE_CHECKING:
-    from ..models import Model
+    from ..models import Alignment, Model
 
 models_app = typer.Typer(no_args_is_help=True, help="Models: check that they load and agree.")
 
@@ -24,25 +25,21 @@ def check(
     specs: Annotated[list[str], typer.Argument(metavar="SPEC...")],
     access: Access,
     seconds: Annotated[float, typer.Option(min=0.01, help="Length of the clips that speed is measured on.")] = 3.0,
+    as_json: JsonOption = False,
 ) -> None:
     """Load each model; print labels, sample rate, parameters, front end, speed, and whether their labels align."""
-    from rich.table import Table
-
     from ..models import open_model
 
     models: list[Model] = []
-    head = ("model", "architecture", "labels", "Hz", "parameters", "front end", "its clips/s", "clips/s")
-    table = Table(*head, box=None)
+    facts: list[dict[str, Any]] = []
     for spec in specs:
-        model = open_model(spec, access.device, **access.trust)
-        models.append(model)
-        own = "" if model.frontend == "model" else f"{_speed(model, model.features, seconds):.1f}"
-        rate = f"{_speed(model, model.logits, seconds):.1f}"
-        size = f"{model.parameters:,}"
-        table.add_row(
-            spec, model.architecture, str(len(model.labels)), str(model.sample_rate), size, model.frontend, own, rate
-        )
-    console().print(table)
+        models.append(open_model(spec, access.device, **access.trust))
+        facts.append(_measure(models[-1], seconds))
+    if as_json:
+        shared = _align(models).labels if len(models) > 1 else models[0].labels
+        print(json.dumps({"models": facts, "labels": shared}, indent=1))
+        return
+    _print(facts)
     for model in models:
         print(f"{model.spec}: {', '.join(model.labels[:20])}{'…' if len(model.labels) > 20 else ''}")
         for note in model.notes:
@@ -51,14 +48,51 @@ def check(
         _compare(models)
 
 
-def _compare(models: list[Model]) -> None:
-    """Print which labels and rates the models share."""
+def _measure(model: Model, seconds: float) -> dict[str, Any]:
+    """What there is to be said of a model, its speed among it."""
+    own = None if model.frontend == "model" else _speed(model, model.features, seconds)
+    return {
+        "model": model.spec, "architecture": model.architecture, "labels": model.labels,
+        "sample_rate": model.sample_rate, "parameters": model.parameters, "frontend": model.frontend,
+        "frontend_clips_per_second": own, "clips_per_second": _speed(model, model.logits, seconds),
+        "notes": model.notes, "fingerprint": model.fingerprint,
+    }  # fmt: skip
+
+
+def _print(facts: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    table = Table(
+        "model", "architecture", "labels", "Hz", "parameters", "front end", "its clips/s", "clips/s", box=None
+    )
+    for one in facts:
+        own, size = one["frontend_clips_per_second"], f"{one['parameters']:,}"
+        table.add_row(
+            one["model"], one["architecture"], str(len(one["labels"])), str(one["sample_rate"]), size, one["frontend"],
+            "" if own is None else f"{own:.1f}", f"{one['clips_per_second']:.1f}",
+        )  # fmt: skip
+    console().print(table)
+
+
+def _align(models: list[Model]) -> Alignment:
+    """The labels that the models share.
+
+    Raises
+    ------
+    LabelError
+        Fewer than two.
+    """
     from ..models import align
 
     try:
-        alignment = align(models)
+        return align(models)
     except LabelError as error:
         raise LabelError(f"labels do not align: {error}") from None
+
+
+def _compare(models: list[Model]) -> None:
+    """Print which labels and rates the models share."""
+    alignment = _align(models)
     print(f"{len(alignment.labels)} labels align: {', '.join(alignment.labels[:20])}"
           f"{'…' if len(alignment.labels) > 20 else ''}")  # fmt: skip
     for model, dropped in zip(models, alignment.dropped, strict=True):

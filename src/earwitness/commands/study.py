@@ -83,6 +83,7 @@ def run(
     executor: Annotated[str | None, typer.Option(help="local or ray; default: the study's.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes; default: the study's.")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed units again.")] = False,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Plan, run or resume a study; on a finished one it does nothing and says so."""
@@ -91,12 +92,14 @@ def run(
     given = _given(study_file, model, data, changes, access)
     study, folder = load_study(study_file, given=given, executor=executor, workers=workers)
     path = folder / study.store
-    summary = run_study(study, folder, path, quiet, retry_failed)
-    if not summary.explained and not summary.judged:
+    summary = run_study(study, folder, path, quiet or as_json, retry_failed)
+    if as_json:
+        print(json.dumps({"store": str(path), **asdict(summary)}, indent=1))
+    elif not summary.explained and not summary.judged:
         print("nothing to do: " + ("all that is left has failed" if summary.failed else "the study is finished"))
     else:
         print(f"{summary.explained} explanations and {summary.judged} judgements added to {path}")
-    if summary.failed:
+    if summary.failed and not as_json:
         print(f"{summary.failed} failed; why: earwitness study status {path}; again: study run --retry-failed")
     raise typer.Exit(1 if summary.failed else 0)
 

@@ -1,0 +1,132 @@
+"""Make a page of docs/studies: run its study, write its tables as CSV, put their numbers into the page.
+
+    python tools/studies.py emotion            # docs/studies/emotion.toml, emotion/*.csv, emotion.md
+    python tools/studies.py --fill             # the pages from the CSV files that are there
+
+A page holds blocks ``<!-- emotion/chance.csv kind=sufficient null=null_profile: source judge alpha chance -->`` to
+``<!-- end -->``: rows of a table with these values, these columns; ``alpha[alpha_low,alpha_high]`` shows an interval.
+What stands between is made here, so that no number is copied by hand, and a test holds the pages against the CSV files
+and these against the revision of the searches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import polars as pl
+
+import earwitness
+from earwitness.analyses.settings import CompositionSettings, ManipulationSettings
+from earwitness.search.settings import REVISION, ROBUST_REVISION
+from earwitness.study.export import to_csv
+
+PAGES = Path(__file__).resolve().parents[1] / "docs" / "studies"
+TABLES = (
+    "models", "sets", "agreement", "matrix_sufficient", "matrix_complete", "matrix_robust", "transfer", "chance",
+    "silence", "vacuous", "survival", "flat_earthers", "complete_against_sufficient", "shared_evidence",
+    "shared_flat_earthers", "correlations",
+)  # fmt: skip
+BLOCK = re.compile(
+    r"(<!-- (?P<file>[\w-]+/[\w-]+\.csv)(?P<where>[^:>]*): (?P<columns>[^>]+?) -->\n)(?P<rows>.*?)(<!-- end -->)", re.S
+)
+#: what a spec says before the model's name: its back end and where it lies
+SPEC = re.compile(r"^\w+:(?:.*[/\\])?(?:[^:/]*\.py:)?")
+#: analyses beside the tables, by study
+ANALYSES = {"deepfake": ("compose", "spectral", "fidelity", "manipulate"), "emotion": ("manipulate",),
+            "music": ("manipulate",)}  # fmt: skip
+
+
+def make(name: str) -> None:
+    """Run a study and write its tables; what the store holds already is not asked again."""
+    study = earwitness.Study.from_toml(PAGES / f"{name}.toml").run()
+    folder = PAGES / name
+    folder.mkdir(exist_ok=True)
+    for table_name in TABLES:
+        write(study.tables[table_name], folder / f"{table_name}.csv")
+    for analysis in ANALYSES.get(name, ()):
+        for title, table in analyse(study, analysis).items():
+            if table.height <= 400:  # what is told by clip stays in the store
+                write(table, folder / f"{analysis}-{title.replace(' ', '-').replace(',', '')}.csv")
+    made = {"revision": [REVISION, ROBUST_REVISION], "recordings": study.status["clips"]}
+    (folder / "made.json").write_text(json.dumps(made) + "\n", encoding="utf-8")
+
+
+def analyse(study: earwitness.Study, analysis: str) -> dict[str, pl.DataFrame]:
+    """The tables of an analysis."""
+    if analysis == "compose":
+        return study.compose(CompositionSettings(draws=50))
+    if analysis == "spectral":
+        return study.spectral()
+    if analysis == "fidelity":
+        return study.fidelity()
+    return study.manipulate(ManipulationSettings(counts=(1, 5), snrs=(20.0, 30.0)))
+
+
+def write(table: pl.DataFrame, path: Path) -> None:
+    """A table as CSV, models by their names and paths left out, numbers to six digits."""
+    gone = [name for name in ("path", "spec", "file") if name in table.columns]
+    reals = [name for name, kind in table.schema.items() if kind.is_float()]
+    models = [name for name in ("model", "source", "judge") if name in table.columns]
+    rounded = table.drop(gone).with_columns(
+        pl.col(reals).round_sig_figs(6), pl.col(models).str.replace(SPEC.pattern, "")
+    )  # fmt: skip
+    path.write_text(to_csv(rounded), encoding="utf-8")
+
+
+def fill(text: str, folder: Path) -> str:
+    """A page with the numbers of the CSV files."""
+    return BLOCK.sub(lambda found: found[1] + rows_of(found, folder) + found[6], text)
+
+
+def rows_of(found: re.Match[str], folder: Path) -> str:
+    """The rows of a block as Markdown."""
+    table = pl.read_csv(folder / found["file"], infer_schema_length=None)
+    for condition in found["where"].split():
+        column, _, values = condition.partition("=")
+        table = table.filter(pl.col(column).cast(pl.String).is_in(values.split(",")))
+    columns = [re.fullmatch(r"(\w+)(?:\[(\w+),(\w+)\])?", one) for one in found["columns"].split()]
+    assert all(columns), found["columns"]
+    names = [one[1] for one in columns if one]
+    lines = [" | ".join(name.replace("_", " ") for name in names), " | ".join(["---"] * len(names))]
+    for row in table.iter_rows(named=True):
+        cells = [
+            tell(row[one[1]]) + (f" [{tell(row[one[2]])}, {tell(row[one[3]])}]" if one[2] else "")
+            for one in columns
+            if one
+        ]
+        lines.append(" | ".join(cells))
+    return "".join(f"| {line} |\n" for line in lines)
+
+
+def tell(value: object) -> str:
+    """A cell."""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value.is_integer() and abs(value) >= 10 else f"{value:.2f}".replace("-", "−")
+    return "–" if value is None else str(value).replace("_", "-")
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="STUDY")
+    parser.add_argument("--fill", action="store_true", help="only put the numbers that are there into the pages")
+    given = parser.parse_args()
+    for name in given.names if not given.fill else ():
+        make(name)
+    for page in sorted(PAGES.glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        filled = fill(text, PAGES)
+        if filled != text:
+            temporary = page.with_name(f"{page.name}.tmp")
+            temporary.write_text(filled, encoding="utf-8")
+            os.replace(temporary, page)
+            print(page, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
