@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -256,7 +256,8 @@ def describe(part: Subset, labels: Sequence[str]) -> dict[str, Any]:
 
 
 def explain(
-    recording: Any, model: Any, settings: SearchSettings | None = None, *, seconds: float | None = None,
+    recording: Any, model: Any, settings: SearchSettings | None = None, *,
+    seconds: float | Literal["model"] | None = None,
     driver: Driver | None = None,
 ) -> Explanation:  # fmt: skip
     """Find what a classifier listened to in a recording.
@@ -270,8 +271,8 @@ def explain(
         A classifier, a spec (``"builtin:mtt-vgg"``), or what :func:`earwitness.as_classifier` makes a classifier of: a
         pipeline, a network with its extractor, a callable with labels and rate.
     settings : SearchSettings, optional
-    seconds : float, optional
-        Crop or zero-pad to this duration.
+    seconds : float or "model", optional
+        Crop or zero-pad to this duration; ``"model"``: crop to what the model hears, if that is no more than so much.
     driver : Driver, optional
         To set the batch size or watch progress.
 
@@ -292,7 +293,9 @@ def explain(
     'high'
     """
     classifier = Classifier(open_model(model)) if isinstance(model, str) else as_classifier(model)
-    clip = as_clip(recording, classifier.model.sample_rate, seconds)
+    clip = as_clip(recording, classifier.model.sample_rate, None if seconds == "model" else seconds)
+    if seconds == "model":
+        clip = clip.fit(classifier.model.seconds, pad=False)
     settings = settings or SearchSettings()
     driver = driver or Driver(classifier, repeats=settings.repeats)
     job = next(driver.run([make_job(clip, settings)]))

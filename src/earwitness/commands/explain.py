@@ -6,10 +6,11 @@ import json
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ..errors import ConfigError
 from ..search.settings import SearchSettings
 from ..signal.limits import Limits
 from .options import Access, JsonOption, QuietOption
@@ -31,7 +32,9 @@ def explain(
     settings: SearchSettings,
     access: Access,
     limits: Limits,
-    seconds: Annotated[float | None, typer.Option(help="Crop or zero-pad to this duration.")] = None,
+    seconds: Annotated[
+        str | None, typer.Option(help="Crop or zero-pad to this duration; 'model': crop to what the model hears.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for explanation.json, signals and figures.")] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -40,14 +43,23 @@ def explain(
     if len(recordings) > 1 or recordings[0].is_dir() or recordings[0].suffix.lower() in TABLES:
         from .explanations import explain_many
 
-        failed = explain_many(recordings, model, settings, access, limits, seconds, out, as_json, quiet)
+        failed = explain_many(recordings, model, settings, access, limits, _duration(seconds), out, as_json, quiet)
         raise typer.Exit(1 if failed else 0)
-    _explain_one(recordings[0], model, settings, access, limits, seconds, out, as_json, quiet)
+    _explain_one(recordings[0], model, settings, access, limits, _duration(seconds), out, as_json, quiet)
+
+
+def _duration(text: str | None) -> float | Literal["model"] | None:
+    if text is None or text == "model":
+        return "model" if text else None
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"--seconds {text!r}: no number; give seconds, or model") from None
 
 
 def _explain_one(
-    recording: Path, model: str, settings: SearchSettings, access: Access, limits: Limits, seconds: float | None,
-    out: Path | None, as_json: bool, quiet: bool,
+    recording: Path, model: str, settings: SearchSettings, access: Access, limits: Limits,
+    seconds: float | Literal["model"] | None, out: Path | None, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     from ..explanation import explain as explain_clip
     from ..models import Classifier, open_model
@@ -56,11 +68,12 @@ def _explain_one(
 
     if out is not None:
         make_writable(out)
-    try_recording(recording, seconds, limits)
+    try_recording(recording, None if seconds == "model" else seconds, limits)
     opened = open_model(model, access.device, **access.trust)
-    if seconds is None and not quiet:
+    heard = opened.seconds if seconds == "model" else seconds
+    if heard is None and not quiet:
         _tell_cost(recording, opened.sample_rate, settings)
-    clip = audio.read(recording, opened.sample_rate, seconds, limits)
+    clip = audio.read(recording, opened.sample_rate, heard, limits, pad=seconds != "model")
     classifier = Classifier(opened)
     with ExitStack() as stack:
         reporter = make_reporter(quiet or as_json, stack)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from .output import console
 from .work import make_writable, run_study
@@ -24,7 +24,7 @@ COLUMNS = ("recording", "label", "confidence", "size", "energy", "certificate", 
 
 def explain_many(
     recordings: list[Path], model: str, settings: SearchSettings, access: Access, limits: Limits,
-    seconds: float | None, out: Path | None, as_json: bool, quiet: bool,
+    seconds: float | Literal["model"] | None, out: Path | None, as_json: bool, quiet: bool,
 ) -> int:  # fmt: skip
     """Explain every recording and print a row of each; the number of those that failed.
 

@@ -72,6 +72,11 @@ class Model(ABC):
         """
         return waveforms
 
+    @property
+    def seconds(self) -> float | None:
+        """The most that it hears of a recording, where it has a length of its own."""
+        return self.samples / self.sample_rate if self.samples else None
+
     @abstractmethod
     def logits(self, waveforms: Tensor) -> Tensor:
         """Answer a batch of waveforms.

@@ -91,16 +91,17 @@ class Clip:
             samples = self.samples[:1]
         return replace(self, samples=samples, sample_rate=sample_rate)
 
-    def fit(self, seconds: float | None, whole: int | None = None) -> Clip:
+    def fit(self, seconds: float | None, whole: int | None = None, *, pad: bool = True) -> Clip:
         """The clip with exactly this duration: its beginning, or zeros put behind it; ``None`` keeps it.
 
-        ``whole`` is the recording's length in samples, where the clip is no more than its beginning.
+        ``whole`` is the recording's length in samples, where the clip is no more than its beginning. Without ``pad`` a
+        shorter one stays as it is.
         """
         whole = len(self) if whole is None else whole
         if seconds is None:
             return self
         wanted = max(1, round(seconds * self.sample_rate))
-        if wanted == whole:
+        if wanted == whole or (wanted > whole and not pad):
             return self
         done = "padded" if wanted > whole else "cropped"
         samples = np.zeros(wanted, dtype=np.float32)
@@ -113,6 +114,8 @@ def read(
     sample_rate: int | None = None,
     seconds: float | None = None,
     limits: Limits = USUAL,
+    *,
+    pad: bool = True,
 ) -> Clip:
     """Read a recording in any format libsndfile knows, any rate and channel count.
 
@@ -125,6 +128,8 @@ def read(
         Crop or zero-pad to this duration. What lies behind is neither read nor resampled; the samples are the same.
     limits : Limits
         What is beyond them is refused by the file's header.
+    pad : bool
+        Zero-pad what is shorter than ``seconds``; without, it stays as it is.
 
     Raises
     ------
@@ -138,7 +143,7 @@ def read(
             limits.check(file.frames, file.channels, file.samplerate, length.needed, length.wanted)
             limits.check_ratio(file.samplerate, length.rate)
             clip = Clip(_mono(file, length.needed), file.samplerate, str(path))
-            return clip.resample(length.rate).fit(seconds, length.whole)
+            return clip.resample(length.rate).fit(seconds, length.whole, pad=pad)
         except MemoryError as error:
             raise AudioError(f"{path}: no memory for {file.frames} frames; give 'seconds', or cut it") from error
         except AudioError as error:

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -92,9 +92,10 @@ class Study(_Section):
     sample_rate: int | None = Field(
         default=None, examples=[16000], ge=1, le=1_000_000, description="Hz; default: the models'"
     )
-    seconds: float | None = Field(
-        default=None, examples=[10.0], gt=0, le=86_400, description="crop or zero-pad clips to this"
+    seconds: Annotated[float, Field(gt=0, le=86_400)] | Literal["model"] | None = Field(
+        default=None, examples=[10.0], description="crop or zero-pad clips to this; 'model': crop to what models hear"
     )
+    pad: bool = Field(default=True, description="zero-pad clips shorter than seconds; without, they stay as they are")
     only_correct: bool = Field(default=False, description="explain a model only on clips it labels rightly")
     data: tuple[DataSection, ...] = Field(min_length=1, description="the recordings; several [[data]] are added up")
     labels: dict[str, str] = Field(default_factory=dict, description="a model's own label = the shared label")
@@ -123,6 +124,12 @@ class Study(_Section):
     def settings(self) -> SearchSettings:
         """The search settings."""
         return self.search
+
+    @property
+    def duration(self) -> float | None:
+        """``seconds`` as a number: that of a study which has been planned."""
+        assert self.seconds != "model"
+        return self.seconds
 
 
 def load_study(path: str | Path | None, *, given: Mapping[str, Any] | None = None, **run: Any) -> tuple[Study, Path]:

@@ -43,6 +43,8 @@ class Setup:
         Of recordings.
     robust : RobustSettings or None
     curves : CurveSettings or None
+    pad : bool
+        Zero-pad what is shorter than ``seconds``.
     """
 
     specs: tuple[str, ...]
@@ -60,6 +62,7 @@ class Setup:
     limits: Limits = USUAL
     robust: RobustSettings | None = None
     curves: CurveSettings | None = None
+    pad: bool = True
 
 
 @dataclass(frozen=True)

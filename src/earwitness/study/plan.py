@@ -57,7 +57,7 @@ class Plan:
         AudioError
             See :func:`earwitness.read`.
         """
-        return audio.read(path, self.sample_rate, self.study.seconds, self.study.limits)
+        return audio.read(path, self.sample_rate, self.study.duration, self.study.limits, pad=self.study.pad)
 
     @property
     def setup(self) -> Setup:
@@ -65,9 +65,9 @@ class Plan:
         study = self.study
         return Setup(
             tuple(model.spec for model in self.models), tuple(model.fingerprint for model in self.models),
-            self.alignment, self.settings, self.sample_rate, study.seconds, study.run.device, study.run.batch,
+            self.alignment, self.settings, self.sample_rate, study.duration, study.run.device, study.run.batch,
             study.run.threads, study.run.time_limit, limits=study.limits, robust=study.robust, curves=study.curves,
-            **study.run.trust,
+            pad=study.pad, **study.run.trust,
         )  # fmt: skip
 
 
@@ -102,7 +102,25 @@ def plan(study: Study, folder: Path, reporter: Reporter | None = None) -> Plan:
             reporter.say(f"  {model.spec}: {len(dropped)} labels left out ({', '.join(dropped[:8])}…)")
     rate = study.sample_rate or max(model.sample_rate for model in models)
     at_one_rate = tuple(at_rate(model, rate) for model in models)
+    if study.seconds == "model":
+        study = study.model_copy(update={"seconds": _heard(models), "pad": False})
+        reporter.say(f"recordings are cropped to the {study.seconds:g} s that the models hear")
     return Plan(study, at_one_rate, alignment, tuple(recordings), rate, folder, loaded)
+
+
+def _heard(models: Sequence[Model]) -> float:
+    """How much of a recording the models hear, in seconds: those that hear no more than so much.
+
+    Raises
+    ------
+    ConfigError
+        None of them has a length of its own, or they differ.
+    """
+    lengths = {model.spec: model.seconds for model in models if model.seconds}
+    if len(set(lengths.values())) != 1:
+        told = ", ".join(f"{spec}: {seconds:g} s" for spec, seconds in lengths.items())
+        raise ConfigError(f"seconds 'model': {told or 'no model has a length of its own'}; give one number of seconds")
+    return next(iter(lengths.values()))
 
 
 class _Described(Model):
@@ -113,6 +131,7 @@ class _Described(Model):
         self.fingerprint, self.parameters, self.backend = model.fingerprint, model.parameters, model.backend
         self.architecture, self.frontend, self.notes = model.architecture, model.frontend, model.notes
         self.deterministic, self.differentiable = model.deterministic, model.differentiable
+        self.samples = model.samples
 
     def logits(self, waveforms: Tensor) -> Tensor:
         """See :meth:`Model.logits`."""

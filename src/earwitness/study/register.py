@@ -17,7 +17,8 @@ from .store import Stamp, Store
 
 def register(plan: Plan, store: Store, key: str, reporter: Reporter) -> list[tuple[Source, Recording]]:
     """Know every recording's clip; one that cannot be read becomes a failed row."""
-    rate, seconds = plan.sample_rate, plan.study.seconds
+    # by the sign: what is shorter may stay so
+    rate, seconds = plan.sample_rate, (plan.study.duration or 0.0) * (1 if plan.study.pad else -1)
     known, failed = store.known_files(rate, seconds), {path for path, _ in store.failed(key, "read")}
     found: dict[str, tuple[Source, Recording]] = {}
     same: list[tuple[int, Recording]] = []

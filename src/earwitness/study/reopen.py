@@ -82,7 +82,8 @@ class Reopened:
             It has changed.
         """
         row = self.clips.row(by_predicate=pl.col("clip") == clip, named=True)
-        found = audio.read(Path(row["path"]), self.sample_rate, self.study.seconds, self.study.limits)
+        one = self.study
+        found = audio.read(Path(row["path"]), self.sample_rate, one.duration, one.limits, pad=one.pad)
         if found.sha256 != row["sha256"]:
             raise ConfigError(f"{row['path']}: not the recording that was studied; restore it or run the study again")
         return found

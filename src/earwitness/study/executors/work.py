@@ -88,7 +88,8 @@ class Worker:
         AudioError
             It has changed, or cannot be read.
         """
-        clip = audio.read(source.path, self.setup.sample_rate, self.setup.seconds, self.setup.limits)
+        setup = self.setup
+        clip = audio.read(source.path, setup.sample_rate, setup.seconds, setup.limits, pad=setup.pad)
         if clip.sha256 != source.sha256:
             raise AudioError(f"{source.path}: has changed since the study was planned; run it again")
         return clip

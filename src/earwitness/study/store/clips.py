@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from ...signal.cells import find_table
 from .connection import Connection
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ class Stamp(NamedTuple):
     sample_rate : int
         Hz; what the clip was made with.
     seconds : float
-        What the clip was made with; 0 for its own duration.
+        What the clip was made with; 0 for its own duration, less than 0 for no more than so much.
     bytes : int
         Size of the file.
     modified : int
@@ -39,13 +41,14 @@ class Stamp(NamedTuple):
     modified: int
 
     @classmethod
-    def of(cls, path: str, sample_rate: int, seconds: float | None) -> Stamp | None:
+    def of(cls, path: str, sample_rate: int, seconds: float) -> Stamp | None:
         """The stamp of a file; None if it cannot be had."""
         try:
-            stat = os.stat(path)
+            inside = find_table(Path(path))
+            stat = os.stat(inside[0] if inside else path)
         except OSError:
             return None
-        return cls(path, sample_rate, seconds or 0.0, stat.st_size, stat.st_mtime_ns)
+        return cls(path, sample_rate, seconds, stat.st_size, stat.st_mtime_ns)
 
 
 class Clips(Connection):
@@ -77,13 +80,13 @@ class Clips(Connection):
                 [(os.path.abspath(r.path), r.label, r.group, r.split, r.dataset, clip) for clip, r in rows],
             )
 
-    def known_files(self, sample_rate: int, seconds: float | None) -> dict[Stamp, tuple[int, str, int]]:
+    def known_files(self, sample_rate: int, seconds: float) -> dict[Stamp, tuple[int, str, int]]:
         """Clips of files read before by stamp: row id, hash, number of samples."""
         query = (
-            "SELECT f.path, f.sample_rate, f.seconds, f.bytes, f.modified, c.id AS clip, c.sha256, c.samples"
+            "SELECT f.path, f.sample_rate, f.seconds AS fit, f.bytes, f.modified, c.id AS clip, c.sha256, c.samples"
             " FROM files f JOIN clips c ON c.id = f.clip WHERE f.sample_rate = ? AND f.seconds = ?"
         )
-        rows = self.frame(query, (sample_rate, seconds or 0.0))
+        rows = self.frame(query, (sample_rate, seconds))
         return {Stamp(*row[:5]): row[5:] for row in rows.iter_rows()}
 
     def list_clips(self, settings: str, *, answered: bool = False) -> pl.DataFrame:
