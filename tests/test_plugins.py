@@ -16,6 +16,7 @@ import soundfile
 from earwitness.plugins import GROUPS, Registry, find_plugins
 
 CODE = """
+import numpy as np
 import polars as pl
 import torch
 from earwitness.datasets import Reader
@@ -54,6 +55,21 @@ def read(source):
 reader = Reader(read, lambda source: bool(list(source.root.glob("*.tone.wav"))), "tones")
 
 
+def hum(samples, sample_rate, amount, rng):
+    assert amount == 20
+    time = np.arange(samples.size) / sample_rate
+    return samples + 10 ** (-amount / 20) * np.sin(2 * np.pi * 50 * (time + rng.random()))
+
+
+def silent(samples, sample_rate, amount, rng):
+    assert amount is None
+    return samples * 0
+
+
+def short(samples, sample_rate, amount, rng):
+    return samples[1:]
+
+
 def count(answers, options):
     return pl.DataFrame({"models": [len(answers.models)]})
 """
@@ -66,6 +82,10 @@ broken = earwitness_tone:nothing
 mine = earwitness_tone:search
 [earwitness.layouts]
 tones = earwitness_tone:reader
+[earwitness.views]
+hum = earwitness_tone:hum
+silent = earwitness_tone:silent
+short = earwitness_tone:short
 [earwitness.tables]
 counted = earwitness_tone:count
 """
@@ -129,6 +149,27 @@ def test_all_that_they_add_works_in_one_study(installed: Path) -> None:
     code, said, _ = call(installed, "export", "study.db", "--out", "csv", "--format", "csv")
     rows = (installed / "csv" / "clips.csv").read_text().splitlines()[1:]
     assert [row.split(",")[6] for row in rows] == ["tones", "tones"], rows
+
+
+@pytest.mark.parametrize(("views", "held"), [("hum:20,gain:6", 36), ("silent", 0)])
+def test_views_are_changes_of_signals(installed: Path, views: str, held: int) -> None:
+    """A hum at 50 Hz leaves a tone at 1 kHz what it is; silence leaves nothing of it."""
+    words = ("robust", "clips/0.tone.wav", "--model", "tone:1000", "--views", views, "--verified", "36")
+    code, said, errors = call(installed, *words, "--questions", "10", "--budget", "50", "--quiet", "--json")
+    assert code == 0, errors
+    rows = [row for row in json.loads(said)["sets"] if row["kind"] == "sufficient"]
+    assert [row["held"] for row in rows] == [held]
+
+
+def test_a_view_that_makes_no_signal_is_named(installed: Path) -> None:
+    words = ("robust", "clips/0.tone.wav", "--model", "tone:1000", "--budget", "50", "--quiet", "--views")
+    code, _, errors = call(installed, *words, "short")
+    assert code == 2
+    assert "view short of earwitness_tone: returned no signal of the same length" in errors
+    code, _, errors = call(installed, *words, "hun:20")
+    assert "did you mean 'hum'" in errors
+    code, _, errors = call(installed, *words, "hum:loud")
+    assert "write hum or hum:NUMBER, with one number" in errors
 
 
 def test_what_cannot_be_loaded_is_an_error_and_own_names_stay(installed: Path) -> None:

@@ -22,6 +22,7 @@ GROUPS = {
     "earwitness.backends": "models: a scheme, from its target, device and trust to a Model",
     "earwitness.searches": "searches: from a Problem to a generator of masks",
     "earwitness.layouts": "layouts of data sets: a Reader",
+    "earwitness.views": "harmless changes of a signal: from samples, rate, amount and a generator to samples",
     "earwitness.tables": "tables of studies: from answers and options to a polars frame",
 }
 

@@ -7,6 +7,10 @@ was), ``room`` (a short synthetic decay), ``codec:mp3`` or ``codec:vorbis`` (wha
 listed, composed: what is removed is filled, then the signal is shifted, scaled, put into a room, laid under noise,
 coded.
 
+Installed packages add kinds by the entry points ``earwitness.views``: ``hum`` or ``hum:20``, a function of the signal
+as it is by then (float32 [N]), the sample rate, the amount (``None`` where none is written) and a random generator,
+that returns the changed signal. Such changes come last.
+
 Everything is drawn when a view is made, and depends on the clip, a seed and the view's number alone: the same view
 gives the same signal, whichever others it is made with. Noise is pink by default since natural sounds are, and since
 it then depends on no other recording: a study that grows keeps its results.
@@ -16,7 +20,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,6 +32,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import ConfigError, nearest
+from ..plugins import Registry
 from .audio import Clip
 from .draws import Rng, make_rng
 from .masks import Mask
@@ -42,6 +47,9 @@ KINDS = {
     "noise": "noise:DB", "gain": "gain:DB", "shift": "shift:MS", "room": "room", "codec": "codec:mp3",
     "others": "others",
 }  # fmt: skip
+#: what is added by packages
+Change = Callable[[NDArray[np.float32], int, float | None, Rng], NDArray[np.float32]]
+ADDED: Registry[Change] = Registry("earwitness.views", {})
 #: seconds in which a room's sound falls by 60 dB, at least and at most; and its level beside the direct sound's, in dB
 DECAY, REVERBERANT = (0.1, 0.4), -10.0
 
@@ -56,7 +64,7 @@ class Kind:
     amount : float
         dB under the clip (``noise``), dB (``gain``), ms (``shift``).
     variety : str
-        Colour of noise, or codec.
+        Colour of noise, or codec; ``bare``: a package's, without an amount.
     """
 
     name: str
@@ -78,8 +86,12 @@ class Kind:
         Kind(name='noise', amount=30.0, variety='pink')
         """
         name, *rest = text.split(":")
+        if name not in KINDS and name in ADDED:
+            form = f"{name} or {name}:NUMBER"
+            return cls(name, _amount(text, rest, form)) if rest else cls(name, variety="bare")
         if name not in KINDS:
-            raise ConfigError(f"view {text!r}: {nearest(name, KINDS)}use some of {', '.join(KINDS.values())}")
+            known = (*KINDS.values(), *ADDED)
+            raise ConfigError(f"view {text!r}: {nearest(name, (*KINDS, *ADDED))}use some of {', '.join(known)}")
         if name == "codec":
             if rest not in [[codec] for codec in CODECS]:
                 raise ConfigError(f"view {text!r}: use codec:{' or codec:'.join(CODECS)}")
@@ -89,13 +101,18 @@ class Kind:
                 raise ConfigError(f"view {text!r}: {name} takes no numbers; write {name}")
             return cls(name)
         colour = rest.pop() if name == "noise" and len(rest) == 2 else COLOURS[0] if name == "noise" else ""
-        try:
-            (amount,) = map(float, rest)
-        except ValueError:
-            raise ConfigError(f"view {text!r}: write {KINDS[name]}, with one number") from None
+        amount = _amount(text, rest, KINDS[name])
         if not 0 < amount <= 200 or (colour and colour not in COLOURS):
             raise ConfigError(f"view {text!r}: use more than 0 and at most 200, and one of {', '.join(COLOURS)}")
         return cls(name, amount, colour)
+
+
+def _amount(text: str, rest: Sequence[str], form: str) -> float:
+    try:
+        (amount,) = map(float, rest)
+    except ValueError:
+        raise ConfigError(f"view {text!r}: write {form}, with one number") from None
+    return amount
 
 
 def parse_views(texts: Sequence[str]) -> tuple[Kind, ...]:
@@ -132,6 +149,8 @@ class View:
     codec : str
         Empty: none.
     sample_rate : int
+    added : tuple of (callable, float or None, int)
+        Changes that packages add: each with its amount, and the seed of what it draws.
     """
 
     fill: NDArray[np.complex128] | None = field(default=None, repr=False)
@@ -141,6 +160,7 @@ class View:
     room: NDArray[np.float32] | None = field(default=None, repr=False)
     codec: str = ""
     sample_rate: int = 16_000
+    added: tuple[tuple[Change, float | None, int], ...] = ()
 
     def apply(self, signals: Tensor) -> Tensor:
         """Signals as they are in this view, float32 [M, N] → [M, N]."""
@@ -160,7 +180,27 @@ class View:
         if self.codec:
             coded = [code(row, self.sample_rate, self.codec) for row in signals.cpu().numpy()]
             signals = torch.from_numpy(np.stack(coded)).to(signals.device)
+        for change, amount, seed in self.added:
+            rows = [_changed(change, row, self.sample_rate, amount, seed) for row in signals.cpu().numpy()]
+            signals = torch.from_numpy(np.stack(rows)).to(signals.device)
         return signals
+
+
+def _changed(
+    change: Change, signal: NDArray[np.float32], sample_rate: int, amount: float | None, seed: int
+) -> NDArray[np.float32]:
+    """A signal as a package changes it: the same draw for every signal of a view.
+
+    Raises
+    ------
+    ConfigError
+        What it returns is no signal of the same length.
+    """
+    found = np.asarray(change(signal.copy(), sample_rate, amount, np.random.default_rng(seed)), dtype=np.float32)
+    if found.shape != signal.shape or not np.isfinite(found).all():
+        name = getattr(change, "__qualname__", change)
+        raise ConfigError(f"view {name} of {getattr(change, '__module__', '')}: returned no signal of the same length")
+    return found
 
 
 class Viewed:
@@ -234,9 +274,12 @@ def draw_views(
     for number in range(count):
         rng = make_rng(clip.sha256, *facts, number)
         drawn: dict[str, object] = {"sample_rate": clip.sample_rate}
+        added: list[tuple[Change, float | None, int]] = []
         for kind in kinds:  # a generator each: one more behind the others changes none of them
-            drawn |= _draw(kind, spectrum, others, rng.spawn(1)[0])
-        views.append(View(**drawn))  # type: ignore[arg-type]
+            found = _draw(kind, spectrum, others, rng.spawn(1)[0])
+            added += found.pop("added", ())  # type: ignore[arg-type]
+            drawn |= found
+        views.append(View(**drawn, added=tuple(added)))  # type: ignore[arg-type]
     return views
 
 
@@ -253,6 +296,9 @@ def _draw(kind: Kind, spectrum: Variables, others: Sequence[Clip], rng: Rng) -> 
         return {"room": make_room(clip.sample_rate, rng)}
     if kind.name == "codec":
         return {"codec": kind.variety}
+    if kind.name not in KINDS:
+        amount = None if kind.variety == "bare" else kind.amount
+        return {"added": ((ADDED[kind.name], amount, int(rng.integers(2**63))),)}
     other = others[int(rng.integers(len(others)))]
     return {"fill": spectrum.fill_with(other)}
 
