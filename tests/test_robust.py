@@ -37,14 +37,16 @@ class Heard(Model):
         Also to a single tone, bin 120, where nothing sounds beside it: as soon as noise does, no more.
     silent : bool
         Also to silence.
+    hiss : bool
+        Also to a little of anything, where nothing else sounds: noise alone will do.
     """
 
     spec = fingerprint = "heard"
     labels = ("yes", "no", "maybe")
     sample_rate = 16_000
 
-    def __init__(self, *, accident: bool = False, silent: bool = False) -> None:
-        self.accident, self.silent = accident, silent
+    def __init__(self, *, accident: bool = False, silent: bool = False, hiss: bool = False) -> None:
+        self.accident, self.silent, self.hiss = accident, silent, hiss
         self._own = np.abs(np.fft.rfft(make_clip(SIZE).samples.astype(np.float64))) ** 2
 
     def logits(self, waveforms: Tensor) -> Tensor:
@@ -57,6 +59,9 @@ class Heard(Model):
             yes |= (power[:, WEAK] > 0.1) & (elsewhere < 1e-9)
         if self.silent:
             yes |= power.sum(axis=1) < 1e-9
+        if self.hiss:
+            total = power.sum(axis=1)
+            yes |= (total > 1e-9) & (total < 0.01 * self._own.sum())
         scores = np.where(yes, 3.0, -3.0)
         return torch.from_numpy(np.stack([scores, np.zeros_like(scores), np.full_like(scores, -3.0)], 1)).float()
 
@@ -256,3 +261,15 @@ def test_a_spent_budget_is_said_and_never_overdrawn() -> None:
         found, asked = drive(robust(Sufficient, targets, np.full(20, 0.05), budget=budget), view_oracle, budget)
         assert asked <= budget
         assert found.mask is not None or "budget" in found.why
+
+
+def test_noise_that_is_evidence_itself_makes_nothing_robust() -> None:
+    """Nothing at all survives every view of a model that hears its label in their noise; as it is, it does not hold."""
+    classifier = Classifier(Heard(hiss=True))
+    settings = RobustSettings(views=("noise:30",), questions=300)
+    found = find_robust(explain(make_clip(SIZE), classifier, SETTINGS), classifier, settings)
+    assert isinstance(found.robust, Subset)
+    assert found.robust.size > 0
+    assert found.robust.label == 0
+    signal = torch.from_numpy(found.explanation.signal(found.robust))
+    assert int(classifier(signal[None])[0].argmax()) == 0

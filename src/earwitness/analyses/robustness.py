@@ -6,10 +6,10 @@ whatever search found it; of the inverse, which should not get the label, there 
 afresh, with the one-sided 95 % lower bound of Clopper and Pearson (*Biometrika* 26, 1934): of 64 views 64 give 0.954,
 62 give 0.905.
 
-*Robust sets* (:mod:`earwitness.search.robustness`) are sought in other views and verified in these: one whose bound
-falls short of the level wanted is no robust set. The search then goes on from it, the views in which it failed among
-those that it asks, and what comes of that is verified in views drawn afresh again, never in those that it has learnt
-from. After ``ATTEMPTS`` there is no robust set, and it is said so.
+*Robust sets* (:mod:`earwitness.search.robustness`) are sought in other views, and as they are, and verified in these:
+one whose bound falls short of the level wanted is no robust set. The search then goes on from it, the views in which it
+failed among those that it asks, and what comes of that is verified in views drawn afresh again, never in those that it
+has learnt from. After ``ATTEMPTS`` there is no robust set, and it is said so.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from ..search.settings import FOUND, RobustSettings, SearchSettings
 from ..signal.audio import Clip
 from ..signal.masks import Mask, from_runs
 from ..signal.spectrum import Spectrum
-from ..signal.views import Viewed, draw_views, parse_views
+from ..signal.views import View, Viewed, draw_views, parse_views
 from .panel import Panel, Survival
 
 #: times that a robust set is sought, each in the light of the views in which the one before failed
@@ -211,13 +211,18 @@ def measure(
     """
     kinds = parse_views(settings.views)
 
-    def draw(count: int, *purpose: object) -> Panel:
+    def draw(count: int, *purpose: object, first: Sequence[View] = ()) -> Panel:
         views = draw_views(kinds, spectrum, count, search.seed, *purpose, others=others)
-        return Panel(driver, Viewed(spectrum, views), label, search.delta)
+        return Panel(driver, Viewed(spectrum, [*first, *views]), label, search.delta)
 
-    aims, fresh = draw(settings.searched, "search"), draw(settings.verified, "verify")
+    # noise can be evidence itself: of a model that gives it the label nothing at all would survive. So what is sought
+    # must hold as it is as well
+    unchanged = [View(sample_rate=spectrum.clip.sample_rate)]
+    aims, fresh = draw(settings.searched, "search", first=unchanged), draw(settings.verified, "verify")
+    plain = Panel(driver, Viewed(spectrum, unchanged), label, search.delta)
     survival = {name: fresh.count(mask, Sufficient) for name, mask in sets.items()}
-    seeker = _Seeker(settings, search.seed, survival, partial(draw, settings.verified, "verify"), [aims], [fresh])
+    draw_fresh = partial(draw, settings.verified, "verify")
+    seeker = _Seeker(settings, search.seed, survival, draw_fresh, [aims], [fresh], plain)
     known = sorted(sets, key=lambda name: (FOUND.index(name[0]), sets[name].sum(), name[1]))
     robust_set, found = seeker.seek("robust", Sufficient, [sets[name] for name in known])
     both = [*([] if found is None else [found]), *(sets[name] for name in known if name[0] != "sufficient")]
@@ -239,6 +244,8 @@ class _Seeker:
         Draws views to verify in: a number, each with views of its own.
     aims, fresh : list of Panel
         The views that searches asked, and those that verified; no search has learnt from the last of these.
+    plain : Panel
+        Of the clip as it is.
     """
 
     settings: RobustSettings
@@ -247,11 +254,12 @@ class _Seeker:
     draw: Callable[[int], Panel]
     aims: list[Panel]
     fresh: list[Panel]
+    plain: Panel
 
     @property
     def queries(self) -> int:
         """Questions asked by all of it."""
-        return sum(panel.asked for panel in (*self.aims, *self.fresh))
+        return sum(panel.asked for panel in (*self.aims, *self.fresh, self.plain))
 
     def seek(self, kind: str, of: Makes, known: Sequence[Mask]) -> tuple[Part, Mask | None]:
         """A robust set as a record, or why there is none, and what was found last."""
@@ -268,7 +276,7 @@ class _Seeker:
             last = found.mask
             holds = self.fresh[-1].ask(last, of)
             self.survival[kind, 0] = Survival(int(holds.sum()), holds.size)
-            part = self._verified(found, last, self.survival[kind, 0], spent)
+            part = self._verified(found, last, of, self.survival[kind, 0], spent)
             if isinstance(part, Subset) or attempt == ATTEMPTS or spent >= self.settings.questions:
                 break
             aims, known = self._learn(aims, holds), [last, *known]
@@ -280,10 +288,12 @@ class _Seeker:
         self.fresh.append(self.draw(len(self.fresh)))
         return self.aims[-1]
 
-    def _verified(self, found: Found, mask: Mask, one: Survival, spent: int) -> Part:
+    def _verified(self, found: Found, mask: Mask, of: Makes, one: Survival, spent: int) -> Part:
         """A robust set as a record if it survives the views it was not sought in, else the reason why there is none."""
         if one.low < self.settings.level:
             held, level = f"held in {one.held} of {one.views} fresh views", self.settings.level
             return Missing(f"the set found {held}: surely in no more than {one.low:.2f}, wanted {level:g}")
+        if not self.plain.ask(mask, of).all():
+            return Missing("the set found survives harmless changes, and does not hold as it is")
         panel = self.fresh[-1]
         return make_subset(panel.viewed.spectrum, mask, panel.evaluate(mask), found.certificate, spent + 1, found.why)

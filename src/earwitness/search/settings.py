@@ -12,7 +12,7 @@ from ..signal.domains import Domain
 #: raised whenever a search begins to find other sets for the same settings: a study's results never mix the two
 REVISION = 5
 #: the same of robust sets: what was found with another is not taken for this one's
-ROBUST_REVISION = 2
+ROBUST_REVISION = 3
 #: probabilities that a model gives one signal differ by less, from batch to batch and from float16 to float32
 STEADY = 0.01
 #: one-sided, of the bounds of survival
@@ -27,7 +27,7 @@ KINDS = (*JUDGED, "inverse")
 
 @dataclass(frozen=True)
 class RobustSettings(Settings):
-    """What makes a set robust, and how it is sought.
+    """What makes a set robust, and how it is sought. It must also hold as it is, in no view.
 
     Attributes
     ----------

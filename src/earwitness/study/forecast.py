@@ -95,7 +95,8 @@ def most_questions(study: Study, models: int) -> dict[str, int]:
     if study.robust:
         # the clip in the views that are searched; the clip and every set, twice what is necessary too, in fresh ones
         verified = 1 + settings.count + 2 * (OTHERS + len(ROBUST) * ATTEMPTS)
-        asked = study.robust.searched + verified * study.robust.verified
+        # and, as they are, the clip twice and each set that is found
+        asked = study.robust.searched + verified * study.robust.verified + 2 + 2 * len(ROBUST) * ATTEMPTS
         questions["robust"] = len(ROBUST) * study.robust.questions + asked
     questions["judge"] = models * sets * (1 + len(DRAWN) * study.transfer.nulls)
     if study.curves:
