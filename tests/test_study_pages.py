@@ -67,3 +67,9 @@ def test_no_table_says_where_models_lie(tmp_path: Path) -> None:
     ]  # fmt: skip
     for path in PAGES.glob("*/*.csv"):
         assert "hf:" not in path.read_text(encoding="utf-8"), path
+
+
+def test_the_claims_are_told_with_todays_searches() -> None:
+    """Their numbers are those of the pages; which searches made them is said."""
+    text = " ".join((ROOT / "docs" / "claims.md").read_text(encoding="utf-8").split())
+    assert f"Searches of revision {REVISION}, robust sets of revision {ROBUST_REVISION};" in text

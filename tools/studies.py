@@ -23,7 +23,9 @@ import polars as pl
 import earwitness
 from earwitness.analyses.settings import CompositionSettings, ManipulationSettings
 from earwitness.search.settings import REVISION, ROBUST_REVISION
+from earwitness.study.comparison import compare_studies
 from earwitness.study.export import to_csv
+from earwitness.study.store import Store
 
 PAGES = Path(__file__).resolve().parents[1] / "docs" / "studies"
 TABLES = (
@@ -41,6 +43,15 @@ ANALYSES = {"deepfake": ("compose", "spectral", "fidelity", "manipulate"), "emot
             "music": ("manipulate",)}  # fmt: skip
 
 
+#: what a study is laid beside: its file with these settings in place of its own
+BESIDE: dict[str, tuple[str, dict[str, object]]] = {
+    "emotion": ("freqrex", {
+        "store": "../../emotion-freqrex.db", "data.limit": 2, "search.search": "freqrex", "search.budget": 1500,
+        "robust.questions": 10,
+    }),
+}  # fmt: skip
+
+
 def make(name: str) -> None:
     """Run a study and write its tables; what the store holds already is not asked again."""
     study = earwitness.Study.from_toml(PAGES / f"{name}.toml").run()
@@ -52,6 +63,11 @@ def make(name: str) -> None:
         for title, table in analyse(study, analysis).items():
             if table.height <= 400:  # what is told by clip stays in the store
                 write(table, folder / f"{analysis}-{title.replace(' ', '-').replace(',', '')}.csv")
+    if name in BESIDE:
+        title, given = BESIDE[name]
+        other = earwitness.Study.from_toml(PAGES / f"{name}.toml", given).run()
+        with Store(study.path) as first, Store(other.path) as second:
+            write(compare_studies(first, second).tables["rates"], folder / f"against-{title}.csv")
     made = {"revision": [REVISION, ROBUST_REVISION], "recordings": study.status["clips"]}
     (folder / "made.json").write_text(json.dumps(made) + "\n", encoding="utf-8")
 
@@ -106,7 +122,10 @@ def rows_of(found: re.Match[str], folder: Path) -> str:
 def tell(value: object) -> str:
     """A cell."""
     if isinstance(value, float):
-        return f"{value:,.0f}" if value.is_integer() and abs(value) >= 10 else f"{value:.2f}".replace("-", "−")
+        value = 0.0 if abs(value) < 1e-12 else value
+        small = 0 < abs(value) < 0.005
+        text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1g}" if small else f"{value:.2f}"
+        return text.replace("-", "−")
     return "–" if value is None else str(value).replace("_", "-")
 
 
