@@ -36,6 +36,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "study.db"
 
 
+def test_a_setting_of_a_section_that_is_given_holds_in_whatever_order() -> None:
+    given = {"data.include": "a*", "models": ["builtin:mtt-vgg"], "data": [{"path": "x"}, {"path": "y"}]}
+    for order in (given, dict(reversed(given.items()))):
+        study, _ = load_study(None, given=order)
+        assert [(one.path, one.include) for one in study.data] == [("x", "a*"), ("y", "a*")]
+
+
 def test_the_template_says_every_setting_and_its_default() -> None:
     study = parse_study(tomllib.loads(study_template()))
     evidence: dict[str, Any] = {"robust": {}, "curves": {}}  # left out of a file, they are not asked for

@@ -151,8 +151,8 @@ def load_study(path: str | Path | None, *, given: Mapping[str, Any] | None = Non
     """
     content = {} if path is None else _read(Path(path))
     changes = {**(given or {}), **{f"run.{name}": value for name, value in run.items() if value is not None}}
-    for key, value in changes.items():
-        _put(content, key, value)
+    for key in sorted(changes, key=lambda key: key.count(".")):  # a section before what is in it
+        _put(content, key, changes[key])
     study = parse_study(content, str(path or "the study given"))
     return study, Path.cwd() if path is None else Path(path).resolve().parent
 
