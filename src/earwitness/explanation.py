@@ -81,8 +81,37 @@ class Missing:
 Part = Subset | Missing
 
 
+class Answered:
+    """What has a model's answer to a clip: its label and how sure it is.
+
+    Attributes
+    ----------
+    labels : tuple of str
+    log_probabilities : float32 [n]
+    """
+
+    labels: tuple[str, ...]
+    log_probabilities: Log
+
+    @property
+    def label(self) -> str:
+        """The clip's top-1 label."""
+        return self.labels[int(np.argmax(self.log_probabilities))]
+
+    @property
+    def confidence(self) -> float:
+        """Its probability."""
+        return float(np.exp(np.float64(self.log_probabilities.max())))
+
+
+def make_signal(variables: Variables, part: Subset) -> NDArray[np.float32]:
+    """The signal of a subset, float32 [N]; the same bits each time."""
+    mask = from_runs(part.runs, variables.size)
+    return np.asarray(variables.invert(mask[None])[0].numpy(), dtype=np.float32)
+
+
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class Explanation(Answered):
     """What one model listened to in one clip.
 
     Attributes
@@ -127,16 +156,6 @@ class Explanation:
     why: str = field(default="")
     unsteady: float = 0.0
 
-    @property
-    def label(self) -> str:
-        """The clip's top-1 label."""
-        return self.labels[int(np.argmax(self.log_probabilities))]
-
-    @property
-    def confidence(self) -> float:
-        """Its probability."""
-        return float(np.exp(np.float64(self.log_probabilities.max())))
-
     def parts(self) -> Iterator[tuple[str, int, Part]]:
         """All subsets as (kind, draw, subset)."""
         for draw, part in enumerate(self.sufficient):
@@ -147,8 +166,7 @@ class Explanation:
 
     def signal(self, part: Subset) -> NDArray[np.float32]:
         """The signal of a subset, float32 [N]; the same bits each time."""
-        mask = from_runs(part.runs, self.spectrum.size)
-        return np.asarray(self.spectrum.invert(mask[None])[0].numpy(), dtype=np.float32)
+        return make_signal(self.spectrum, part)
 
     def _repr_html_(self) -> str:
         """As a notebook shows it: the answer, the spectrum with its parts, a player for each signal."""

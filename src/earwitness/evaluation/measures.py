@@ -27,7 +27,7 @@ from ..analyses.chance import same_profile
 from ..analyses.nested import CurveRow, ask_curves
 from ..analyses.panel import Panel, Survival
 from ..errors import AudioError, ConfigError
-from ..explanation import Missing, Part, Subset, confirm
+from ..explanation import Answered, Missing, Part, Subset, confirm, make_signal
 from ..models import Classifier, align, aligned, as_classifier, open_model
 from ..models.resampling import at_rate
 from ..search.driver import Driver, Job
@@ -97,7 +97,7 @@ class Transferred:
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class Evaluation(Answered):
     """What maps of one clip and model are worth.
 
     Attributes
@@ -136,16 +136,6 @@ class Evaluation:
     transfer: tuple[Transferred, ...] = field(repr=False)
     queries: int
 
-    @property
-    def label(self) -> str:
-        """The clip's label."""
-        return self.labels[int(np.argmax(self.log_probabilities))]
-
-    @property
-    def confidence(self) -> float:
-        """Its probability."""
-        return float(np.exp(np.float64(self.log_probabilities.max())))
-
     def _repr_html_(self) -> str:
         """As a notebook shows it: areas, curves, a player for each set."""
         from ..report.evaluation import evaluation_html  # only the report can draw it
@@ -154,8 +144,7 @@ class Evaluation:
 
     def signal(self, part: Subset) -> NDArray[np.float32]:
         """The signal of a set, float32 [N]."""
-        mask = from_runs(part.runs, self.variables.size)
-        return np.asarray(self.variables.invert(mask[None])[0].numpy(), dtype=np.float32)
+        return make_signal(self.variables, part)
 
 
 def evaluate(
