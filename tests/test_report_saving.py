@@ -118,3 +118,19 @@ def test_a_single_file_stays_small(report_pages: Any, tmp_path: Path, monkeypatc
     assert small.read_text().count('id="data-clip-') == 1
     assert whole.read_text().count('id="data-clip-') == asked.read_text().count('id="data-clip-') == count
     assert len(list((folder.parent / "data").glob("clip-*.js"))) == count
+
+
+def test_the_words_on_a_page_are_explained_there(window: Window) -> None:
+    """Those that stand on it, and no others; opened by whoever wants them."""
+    page = window.go("#/transfer")
+    page.click(".words summary")
+    told = page.eval_on_selector_all(".words dt", "all => all.map(one => one.textContent)")
+    assert {"Sufficient", "Accepts"} <= set(told)
+    assert "Spectrogram" not in told
+    page = window.go("#/clip/1")
+    assert page.locator(".words dt").count() == 0
+    page.click(".words summary")
+    told = page.eval_on_selector_all(".words dt", "all => all.map(one => one.textContent)")
+    assert {"Sound", "Complete", "Inverse"} <= set(told)
+    assert window.faults() == []
+    assert window.go("#/reading").locator(".words").count() == 0

@@ -36,6 +36,7 @@ const show = async (first) => {
   showNavigation(goal);
   document.title = (made.title === study.name ? "" : made.title + " · ") + study.name + " · Earwitness";
   $("main").replaceChildren(...made.nodes.flat(Infinity).filter(Boolean));
+  if (goal.view !== "reading") $("main").append(wordsHere());
   $("main").dataset.view = goal.view || "overview";
   if (!first) { scrollTo(0, 0); $("main").focus({ preventScroll: true }); say(made.title); }
   document.documentElement.dataset.ready = String(mine);

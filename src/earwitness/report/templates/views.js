@@ -78,20 +78,41 @@ const failuresView = async () => ({
     study.failures.length ? tableBlock({ title: "Failures", columns: ["stage", "clip", "model", "reason"], rows: study.failures.map((f) => [f.stage, f.clip, f.model || "–", f.reason]) }) : null],
 });
 
-const readingView = async () => {
-  const unit = study.unit, term = (name, ...text) => [h("dt", null, name), h("dd", null, text)];
-  return { title: "How to read this", nodes: [h("h1", null, "How to read this"), h("dl", { class: "terms" },
-    term("Sufficient", `A set of ${unit}s of the clip’s Fourier transform that alone gets the model’s answer to the clip, with at least ${study.settings.delta} of its confidence. One of many such sets: another search may find another.`),
-    term("Complete", "Sufficient, and without it the model’s answer changes."),
-    term("One-complete", "Complete, and with the full confidence that the model has in the clip."),
-    term("Inverse", "What is left of the clip once the complete set is removed."),
-    study.drawn ? term("Robust", `A set whose signal keeps the answer, with ${study.settings.delta} of the confidence the recording has then, through harmless changes (${study.views.join(", ")}): ${study.drawn} of these are drawn afresh, and it must surely hold in nearly all. Mostly a few ${unit}s more than the smallest set, which is often an accident: it holds only as it is.`) : null,
-    study.drawn ? term("Survives", `In how many of the ${study.drawn} changes a set’s signal keeps its answer.`) : null,
-    study.sections.some(([id]) => id === "evidence") ? term("Shared evidence", "How much of what a model’s own map shows it another model’s map shows it too, beyond other variables as many and as loud: 1, as good as its own; 0, no better than those.") : null,
-    term("Random signals", `As many ${unit}s as the sufficient set, or as much of the clip’s energy, drawn at random: what a rate is to be read against.`),
-    term(`No single ${unit} can be dropped`, "Each was tried on the final set, and without it the property was lost. With groups, so for each of that many groups. Not certified: the questions ran out first; the set is verified but may not be minimal."),
-    term("Accepts", `The judging model’s first answer is the label the signal was made for. Certain: the entropy of its answer is below ε · log₂ ${study.labels.length} = ${(study.epsilon * Math.log2(study.labels.length)).toFixed(2)} bits.`),
-    term("Spectra", "Magnitude in decibels over 72 dB, on the mel scale, which is even to the ear. A column is lit up to the loudest it keeps; the lanes below are the stronger, the larger the share of the column they keep."),
-    term("Spectrogram", "The recording over time, on the same scale. Choosing a signal leaves what it keeps in colour and the rest in grey."),
-    term("Sound", "Files are 16-bit and scaled to one peak, −1 dBFS; the player turns each down to its own level beside the loudest signal of its clip, or of the composites. Equal loudness: to one loudness by ITU-R BS.1770, measured on each file.")) ] };
+// what the words of the page mean: name, how they stand in a text, meaning
+const terms = () => {
+  const unit = study.unit, certain = (study.epsilon * Math.log2(study.labels.length)).toFixed(2);
+  return [
+    ["Sufficient", /sufficient/i, `A set of ${unit}s of the clip’s Fourier transform that alone gets the model’s answer to the clip, with at least ${study.settings.delta} of its confidence. One of many such sets: another search may find another.`],
+    ["Complete", /complete/i, "Sufficient, and without it the model’s answer changes."],
+    ["One-complete", /one-complete/i, "Complete, and with the full confidence that the model has in the clip."],
+    ["Inverse", /inverse/i, "What is left of the clip once the complete set is removed."],
+    study.drawn ? ["Robust", /robust/i, `A set whose signal keeps the answer, with ${study.settings.delta} of the confidence the recording has then, as it is and through harmless changes (${study.views.join(", ")}): ${study.drawn} of these are drawn afresh, and it must surely hold in nearly all. Mostly a few ${unit}s more than the smallest set, which is often an accident: it holds only as it is.`] : null,
+    study.drawn ? ["Survives", /surviv/i, `In how many of the ${study.drawn} changes a set’s signal keeps its answer.`] : null,
+    study.sections.some(([id]) => id === "evidence") ? ["Shared evidence", /shared evidence/i, "How much of what a model’s own map shows it another model’s map shows it too, beyond other variables as many and as loud: 1, as good as its own; 0, no better than those."] : null,
+    ["Random signals", /random|chance/i, `As many ${unit}s as the set, or as much of the clip’s energy, or both, drawn at random: what a rate is to be read against.`],
+    ["α", /α|alpha/i, "The share of the other models that give a signal the same label as its own model."],
+    ["β", /β|beta/i, "The share of the other models that are certain of some answer to a signal, whichever it is."],
+    ["Flat-earther", /flat-earther/i, "A model that neither convinces the others nor is convinced by them, while they convince each other."],
+    ["Interval", /\bto 0|interval|\[/i, "From resampling recordings: where the rate would lie for other recordings of the same kind, in 95 of 100 studies. It says nothing of other models."],
+    ["p", /\bp\b|adjusted/, "How often chance alone would give a difference so large. Adjusted: for all rows of the table, since of many differences some are large by accident."],
+    ["Entropy", /entropy/i, "How undecided an answer is, in bits; of a spectrum, how evenly its energy is spread."],
+    ["Signal-to-noise ratio", /\bsnr\b|signal-to-noise/i, "How far, in decibels, a change lies under the recording."],
+    ["Responsibility", /responsibility/i, `How much each ${unit} speaks for the answer, as the search has estimated it.`],
+    [`No single ${unit} can be dropped`, /dropped|minimal|certified/i, "Each was tried on the final set, and without it the property was lost. With groups, so for each of that many groups. Not certified: the questions ran out first; the set is verified but may not be minimal."],
+    ["Accepts", /accept/i, `The judging model’s first answer is the label the signal was made for. Certain: the entropy of its answer is below ε · log₂ ${study.labels.length} = ${certain} bits.`],
+    ["Spectra", /spectr/i, "Magnitude in decibels over 72 dB, on the mel scale, which is even to the ear. A column is lit up to the loudest it keeps; the lanes below are the stronger, the larger the share of the column they keep."],
+    ["Spectrogram", /spectrogram/i, "The recording over time, on the same scale. Choosing a signal leaves what it keeps in colour and the rest in grey."],
+    ["Sound", /loudness|play/i, "Files are 16-bit and scaled to one peak, −1 dBFS; the player turns each down to its own level beside the loudest signal of its clip, or of the composites. Equal loudness: to one loudness by ITU-R BS.1770, measured on each file."],
+  ].filter(Boolean);
+};
+const listOf = (found) => h("dl", { class: "terms" }, found.map(([name, , text]) => [h("dt", null, name), h("dd", null, text)]));
+const readingView = async () => ({ title: "How to read this", nodes: [h("h1", null, "How to read this"), listOf(terms())] });
+// the words that stand on the view that is shown, for whoever opens it
+const wordsHere = () => {
+  const box = h("details", { class: "words", ontoggle: () => {
+    if (!box.open || box.querySelector("dl")) return;
+    const text = [...$("main").children].filter((part) => part !== box).map((part) => part.textContent).join(" ");
+    box.append(listOf(terms().filter(([, pattern]) => pattern.test(text))));
+  } }, h("summary", null, "Words on this page"));
+  return box;
 };
