@@ -292,11 +292,22 @@ def test_files_that_are_no_maps_are_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.npy").write_bytes(b"\x93NUMPY broken")
     (tmp_path / "words.csv").write_text("one,two\n")
     (tmp_path / "map.pt").write_bytes(b"")
+    (tmp_path / "broken.npz").write_bytes(b"PK broken")
     for name, words in (
         ("pickle.npy", "cannot be read"), ("two.npz", "holds 2 arrays"), ("broken.npy", "cannot be read"),
+        ("broken.npz", "cannot be read"),
         ("words.csv", "cannot be read"), ("map.pt", "of no known kind"), ("none.npy", "no such file"),
     ):  # fmt: skip
         with pytest.raises(ConfigError, match=words):
+            read_map(tmp_path / name)
+
+
+def test_a_map_that_unpacks_to_more_than_any_clip_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez_compressed(tmp_path / "bomb.npz", np.zeros(100_000))
+    np.save(tmp_path / "large.npy", np.zeros(100_000))
+    monkeypatch.setattr("earwitness.evaluation.maps.MOST", 1000)
+    for name in ("bomb.npz", "large.npy"):
+        with pytest.raises(ConfigError, match="no clip has so many variables"):
             read_map(tmp_path / name)
 
 

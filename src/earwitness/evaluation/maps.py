@@ -7,6 +7,8 @@ does not tell apart the louder comes first, as everywhere here: a map that says 
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,8 @@ def read_map(path: Path) -> NDArray[Any]:
     if path.suffix.lower() not in FILES:
         raise ConfigError(f"map {path}: of no known kind; write the array as one of {', '.join(FILES)}")
     try:
+        if _size(path) > 8 * MOST:
+            raise ConfigError(f"map {path}: {_size(path):,} bytes; no clip has so many variables")
         if path.suffix.lower() in (".csv", ".txt"):
             text = path.read_text(encoding="utf-8").replace(",", " ")
             return np.loadtxt(text.splitlines(), dtype=np.float64, ndmin=1)
@@ -51,8 +55,16 @@ def read_map(path: Path) -> NDArray[Any]:
             if len(loaded.files) != 1:
                 raise ConfigError(f"map {path}: holds {len(loaded.files)} arrays; write one")
             return np.asarray(loaded[loaded.files[0]])
-    except (OSError, ValueError, EOFError, KeyError, MemoryError) as error:
+    except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise ConfigError(f"map {path}: cannot be read ({error}); write a plain array of numbers") from None
+
+
+def _size(path: Path) -> int:
+    """Bytes of what a file holds, once it is unpacked."""
+    if path.suffix.lower() != ".npz":
+        return path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        return sum(one.file_size for one in archive.infolist())
 
 
 def as_numbers(name: str, given: Any) -> Map:
