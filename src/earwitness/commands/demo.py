@@ -23,12 +23,12 @@ FULL: dict[str, Any] = {
 QUICK: dict[str, Any] = {
     **FULL,
     "name": "Earwitness demo, a first look",
-    "search": {"delta": 0.5, "budget": 250},
-    "robust": {"level": 0.9, "searched": 8, "verified": 32, "questions": 150},
+    "search": {"delta": 0.5, "budget": 200},
+    "robust": {"level": 0.9, "searched": 8, "verified": 29, "questions": 120},
     "curves": {"levels": [0.02, 0.1, 0.25, 0.5, 1.0], "draws": 1, "profiles": 1},
 }
 #: recordings of each
-MANY, FEW = 16, 4
+MANY, FEW = 16, 3
 
 
 def demo(
