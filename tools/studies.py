@@ -39,8 +39,7 @@ BLOCK = re.compile(
 #: what a spec says before the model's name: its back end and where it lies
 SPEC = re.compile(r"^\w+:(?:.*[/\\])?(?:[^:/]*\.py:)?")
 #: analyses beside the tables, by study
-ANALYSES = {"deepfake": ("compose", "spectral", "fidelity", "manipulate"), "emotion": ("manipulate",),
-            "music": ("manipulate",)}  # fmt: skip
+ANALYSES = {"deepfake": ("compose", "spectral", "fidelity", "manipulate"), "emotion": ("manipulate",)}
 
 
 #: what a study is laid beside: its file with these settings in place of its own

@@ -316,16 +316,12 @@ def explain(
         clip = clip.fit(classifier.model.seconds, pad=False)
     settings = settings or SearchSettings()
     driver = driver or Driver(classifier, repeats=settings.repeats)
-    job = next(driver.run([make_job(clip, settings)]))
-    if job.error is not None:
-        raise job.error
-    return finish(job, driver, settings)
+    return finish(driver.run_one(make_job(clip, settings)), driver, settings)
 
 
 def make_job(clip: Clip, settings: SearchSettings) -> Job[Outcome]:
     """The search of one clip, ready for the driver."""
-    if clip.silent:
-        raise AudioError(f"{clip.path or 'clip'}: silence, nothing in it can be a cause; leave it out")
+    clip.refuse_silence()
     spectrum = Spectrum(clip, settings.variables)
     problem = Problem(spectrum, settings.delta, settings.count, settings.overlap, settings.seed)
     return Job(spectrum, SEARCHES[settings.search](problem), settings.budget)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike, fspath
 from pathlib import Path
@@ -130,15 +130,10 @@ class Study:
         EarwitnessError
             See :meth:`run`.
         """
-        from .study.forecast import forecast
-        from .study.plan import plan
+        from .study.forecast import forecast_here
 
-        file = self._need_file()
-        here = file.run.model_copy(update={"executor": "local", "workers": None, "time_limit": None})
         with self._progress() as reporter:
-            return forecast(
-                plan(file.model_copy(update={"run": here}), self._folder, reporter), file.run.workers or 1
-            )  # fmt: skip
+            return forecast_here(self._need_file(), self._folder, reporter)
 
     def run(self, *, retry_failed: bool = False) -> Study:
         """Do what is not done yet; interrupted, it goes on from there when it is called again.
@@ -367,7 +362,7 @@ class Tables(Mapping[str, "pl.DataFrame"]):
         if name not in self:
             raise KeyError(f"{name}; there are {', '.join(self)}")
         if name not in self._made:
-            self._made |= make_tables(self._answers, replace(self._options), [name])
+            self._made |= make_tables(self._answers, self._options, [name])
         return self._made[name]
 
     def __contains__(self, name: object) -> bool:

@@ -74,9 +74,7 @@ class Panel:
     def seek(self, of: Makes, known: Sequence[Mask], budget: int, seed: int) -> tuple[Found, int]:
         """A set with a property in every view, and the questions asked for it."""
         search = robust(of, self.targets, self.viewed.spectrum.energy, known, budget=budget, seed=seed)
-        job = next(self.driver.run([Job(self.viewed, search, budget)]))
-        if job.error is not None:
-            raise job.error
+        job = self.driver.run_one(Job(self.viewed, search, budget))
         assert job.result is not None
         self.asked += job.asked
         return job.result, job.asked

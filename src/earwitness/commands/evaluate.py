@@ -46,6 +46,7 @@ def evaluate(
     quiet: QuietOption = False,
 ) -> None:  # fmt: skip
     """Maps of other tools (captum, SHAP, ...): what they are worth, what follows from them, whom it convinces."""
+    from ..evaluation.measures import share_labels
     from ..models import Classifier, open_model
 
     if out is not None:
@@ -53,7 +54,8 @@ def evaluate(
     files = {name: _find(place, recordings) for name, place in map(_split, given)}
     for recording in recordings:
         try_recording(recording, seconds)
-    first, *judges = (Classifier(open_model(spec, access.device, **access.trust)) for spec in (model, *(judge or ())))
+    opened = [Classifier(open_model(spec, access.device, **access.trust)) for spec in (model, *(judge or ()))]
+    first, *judges = share_labels(opened)
     found: list[Evaluation] = []
     with ExitStack() as stack:
         reporter = make_reporter(quiet or output.style == "json", stack)
@@ -113,17 +115,15 @@ def _evaluate_one(
 ) -> Evaluation:  # fmt: skip
     from ..evaluation.maps import read_map
     from ..evaluation.measures import evaluate as evaluate_maps
-    from ..evaluation.measures import share_labels
     from ..search.driver import Driver
     from ..signal import audio
 
     clip = audio.read(recording, model.model.sample_rate, seconds)
-    first, *rest = share_labels([model, *judges])
-    driver = Driver(first, repeats=settings.repeats, progress=reporter.ask)
+    driver = Driver(model, repeats=settings.repeats, progress=reporter.ask)
     given: dict[str, Any] = {name: read_map(path) for name, path in maps.items()}
     if own:
         given["earwitness"] = _find_own(clip, given, settings, driver)
-    return evaluate_maps(given, clip, first, settings, judges=rest, driver=driver)
+    return evaluate_maps(given, clip, model, settings, judges=judges, driver=driver)
 
 
 def _find_own(clip: Clip, given: dict[str, Any], settings: EvaluationSettings, driver: Driver) -> Explanation:

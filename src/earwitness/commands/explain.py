@@ -12,13 +12,11 @@ import typer
 
 from ..errors import ConfigError
 from ..search.settings import SearchSettings
+from ..signal.cells import TABLE_SUFFIXES
 from ..signal.limits import Limits
 from .options import Access, JsonOption, QuietOption
 from .output import console
 from .work import make_reporter, make_writable, try_recording
-
-#: files that list or hold recordings
-TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 if TYPE_CHECKING:
     from ..explanation import Explanation
@@ -40,7 +38,7 @@ def explain(
     quiet: QuietOption = False,
 ) -> None:
     """One recording, one model: what it listened to. Of several recordings: one table, and with --out a study."""
-    if len(recordings) > 1 or recordings[0].is_dir() or recordings[0].suffix.lower() in TABLES:
+    if len(recordings) > 1 or recordings[0].is_dir() or recordings[0].suffix.lower() in TABLE_SUFFIXES:
         from .explanations import explain_many
 
         failed = explain_many(recordings, model, settings, access, limits, _duration(seconds), out, as_json, quiet)
@@ -49,8 +47,10 @@ def explain(
 
 
 def _duration(text: str | None) -> float | Literal["model"] | None:
-    if text is None or text == "model":
-        return "model" if text else None
+    if text is None:
+        return None
+    if text == "model":
+        return "model"
     try:
         return float(text)
     except ValueError:

@@ -118,16 +118,12 @@ def plan_study(
     """What a study will ask, and how long that takes here: its models are loaded, and each is asked for a second."""
     from ..study.cost import tell_duration
     from ..study.file import load_study
-    from ..study.forecast import forecast
-    from ..study.plan import plan
+    from ..study.forecast import forecast_here
     from ..study.progress import Lines, Quiet
 
     study, folder = load_study(study_file, given=_given(study_file, model, data, changes, access))
-    workers, executor = study.run.workers, study.run.executor
-    here = study.model_copy(
-        update={"run": study.run.model_copy(update={"executor": "local", "workers": None, "time_limit": None})}
-    )
-    found = forecast(plan(here, folder, Quiet() if quiet or as_json else Lines()), workers or 1)
+    executor = study.run.executor
+    found = forecast_here(study, folder, Quiet() if quiet or as_json else Lines())
     if as_json:
         print(json.dumps({**asdict(found), "most": found.most}, indent=1))
         return

@@ -43,6 +43,7 @@ from pathlib import Path
 
 from ..errors import AudioError, ConfigError, nearest
 from ..plugins import Registry
+from ..signal.cells import TABLE_SUFFIXES
 from .layouts.asvspoof2019 import is_asvspoof, read_asvspoof
 from .layouts.audiofolder import is_audiofolder, read_audiofolder
 from .layouts.file import is_file, read_file
@@ -55,7 +56,7 @@ from .layouts.ravdess import is_ravdess, read_ravdess, read_ravdess7
 from .recording import Dataset, Skip
 from .selection import check_options, draw_recordings, drop_copies, find_present, find_splits, include_only, with_labels
 from .source import AUDIO_SUFFIXES, Reader, Source
-from .tables import TABLE_SUFFIXES, list_tables, name_some
+from .tables import list_tables, name_some
 
 
 def read_dataset(

@@ -12,8 +12,9 @@ from pathlib import Path
 import polars as pl
 import soundfile
 
+from ..signal.cells import TABLE_SUFFIXES
 from .recording import Listing, Skip
-from .tables import PATH_COLUMNS, TABLE_SUFFIXES, find_column, load_table
+from .tables import PATH_COLUMNS, find_column, load_table
 
 _SUFFIXES = {  # of the formats libsndfile may have been built with
     "AIFF": (".aiff", ".aif", ".aifc"),

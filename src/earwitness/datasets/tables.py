@@ -9,9 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from ..errors import ConfigError, nearest
+from ..signal.cells import TABLE_SUFFIXES
 from .recording import Listing, Recording, Skip
-
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 PATH_COLUMNS = ("path", "file", "file_name", "filename")
 _LABEL_COLUMNS = ("label", "class", "category")

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ..analyses.chance import same_profile
 from ..analyses.nested import CurveRow, ask_curves
 from ..analyses.panel import Panel, Survival
-from ..errors import AudioError, ConfigError
+from ..errors import ConfigError
 from ..explanation import Answered, Missing, Part, Subset, confirm, make_signal
 from ..models import Classifier, align, aligned, as_classifier, open_model
 from ..models.resampling import at_rate
@@ -197,8 +197,7 @@ def evaluate(
         first, *rest = share_labels([first, *rest])
     driver = driver or Driver(first, repeats=settings.repeats)
     clip = as_clip(recording, first.model.sample_rate, seconds)
-    if clip.silent:
-        raise AudioError(f"{clip.path or 'clip'}: silence, nothing in it can be a cause; leave it out")
+    clip.refuse_silence()
     given = maps if isinstance(maps, Mapping) else {"map": maps}
     if not given:
         raise ConfigError("evaluate: no map; give one at least")
@@ -269,9 +268,7 @@ class _Asked:
         order = rank_by(self.maps[name], self.variables.energy)
         for kind, property_ in ((SUFFICIENT, Sufficient(target)), (COMPLETE, Complete(target))):
             search = follow(property_, order, self.variables.size)
-            job = next(self.driver.run([Job(self.variables, search, self.settings.budget)]))
-            if job.error is not None:
-                raise job.error
+            job = self.driver.run_one(Job(self.variables, search, self.settings.budget))
             assert job.result is not None
             self.queries += job.asked
             prefix, least = job.result

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import os
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import Any
@@ -20,9 +17,9 @@ from ..evaluation.tables import compare_maps
 from ..explanation import Missing
 from ..signal.domains import Domain
 from .data import certificate_words, unit_of
-from .page import asset
+from .page import asset, write_whole
 from .plots.evaluation import plot_maps
-from .plots.style import paper_style
+from .plots.style import to_png
 from .sounds import Inline, make_sound
 
 #: clips whose sounds are on the page
@@ -47,10 +44,7 @@ def write_evaluation(evaluations: Sequence[Evaluation], out: str | Path) -> Path
         body=Markup(evaluation_html(evaluations)),  # noqa: S704 - escaped there
     )  # fmt: skip
     try:
-        page.parent.mkdir(parents=True, exist_ok=True)
-        temporary = page.with_name("index.html.tmp")
-        temporary.write_text(content, encoding="utf-8")
-        os.replace(temporary, page)
+        write_whole(page, content)
     except OSError as error:
         raise ConfigError(f"{out}: cannot be written ({error}); choose another --out") from error
     return page
@@ -61,7 +55,7 @@ def evaluation_html(evaluations: Evaluation | Sequence[Evaluation]) -> str:
     evaluations = [evaluations] if isinstance(evaluations, Evaluation) else list(evaluations)
     tables = compare_maps(evaluations)
     return _environment().get_template("maps.html").render(
-        title=_title(evaluations), lead=_lead(evaluations), picture=_picture(tables["points"]),
+        title=_title(evaluations), lead=_lead(evaluations), picture=to_png(plot_maps(tables["points"])[0], 150),
         maps=_map_rows(tables),
         caption=_caption(evaluations),
         judged=[_judged_row(row) for row in tables["judged"].iter_rows(named=True)],
@@ -152,12 +146,3 @@ def _set(one: Evaluation, found: MapSet) -> dict[str, str]:
         "survives": "–" if found.survival is None else f"{found.survival.share:.0%}",
         "minimal": "" if found.kind == "prefix" else words,
     }  # fmt: skip
-
-
-def _picture(points: pl.DataFrame) -> str:
-    memory = io.BytesIO()
-    figure = plot_maps(points)[0].get_figure(root=True)
-    assert figure is not None
-    with paper_style():
-        figure.savefig(memory, format="png", dpi=150)
-    return base64.b64encode(memory.getvalue()).decode()

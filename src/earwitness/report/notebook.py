@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -11,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ..explanation import Explanation, Subset
 from .data import certificate_words, unit_of
 from .plots.clip import plot_spectrum, spectrum_data
-from .plots.style import paper_style
+from .plots.style import to_png
 from .sounds import Inline, Sound, make_sound
 
 
@@ -37,7 +35,9 @@ def explanation_html(explanation: Explanation) -> str:
         f"{explanation.label} {explanation.confidence:.2f}", "", "",
     )  # fmt: skip
     return environment.get_template("notebook.html").render(
-        explanation=explanation, rows=[original, *_rows(explanation)], picture=_picture(explanation)
+        explanation=explanation,
+        rows=[original, *_rows(explanation)],
+        picture=to_png(plot_spectrum(spectrum_data(explanation)), 130),
     )
 
 
@@ -57,12 +57,3 @@ def _rows(explanation: Explanation) -> list[Row]:
         size = f"{part.size:,} of {explanation.spectrum.size:,} {unit}s"
         rows.append(Row(name, sound, size, f"{part.energy:.1%}", answer, words, "" if part.why in words else part.why))
     return rows
-
-
-def _picture(explanation: Explanation) -> str:
-    axes, memory = plot_spectrum(spectrum_data(explanation)), io.BytesIO()
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    with paper_style():
-        figure.savefig(memory, format="png", dpi=130)
-    return base64.b64encode(memory.getvalue()).decode()

@@ -125,14 +125,19 @@ def write_report(
 
 def _put(page: Path, content: str, chunks: Scripts | Elements, keeper: Folder | Inline) -> None:
     """Write the shell at once, and remove what an earlier report left beside it."""
+    write_whole(page, content)
     folder = page.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = page.with_name(page.name + ".tmp")
-    temporary.write_text(content, encoding="utf-8")
-    os.replace(temporary, page)
     if isinstance(chunks, Scripts) and isinstance(keeper, Folder):
         _sweep(folder / "data", r"[a-z0-9_-]+\.js", chunks.written)
         _sweep(folder / "audio", r"(clip|set|section-[a-z-]+)-\d+(-[a-z]+)?(-\d+-\d+)?\.(flac|wav)", keeper.written)
+
+
+def write_whole(page: Path, content: str) -> None:
+    """Write a text so that it appears whole or not at all, in a folder that is made if it is missing."""
+    page.parent.mkdir(parents=True, exist_ok=True)
+    temporary = page.with_name(page.name + ".tmp")
+    temporary.write_text(content, encoding="utf-8")
+    os.replace(temporary, page)
 
 
 def _nested(store: Store, data: StudyData) -> pl.DataFrame:

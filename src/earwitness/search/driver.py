@@ -133,6 +133,13 @@ class Driver:
                     else:
                         waiting.append(next_state)
 
+    def run_one(self, job: Job[T]) -> Job[T]:
+        """Run one search to its end; what the model raises on it is raised."""
+        done = next(self.run([job]))
+        if done.error is not None:
+            raise done.error
+        return job
+
     def evaluate(self, spectrum: Signals, masks: Mask) -> Log:
         """Answer masks afresh, nothing remembered, in full precision: float32 [M, n] log-probabilities."""
         parts: list[Log] = []

@@ -82,6 +82,17 @@ class Clip:
         """Whether no sample exceeds -120 dBFS."""
         return bool(np.abs(self.samples).max() < SILENCE)
 
+    def refuse_silence(self) -> None:
+        """Of silence nothing can be explained.
+
+        Raises
+        ------
+        AudioError
+            The clip is silent.
+        """
+        if self.silent:
+            raise AudioError(f"{self.path or 'clip'}: silence, nothing in it can be a cause; leave it out")
+
     def resample(self, sample_rate: int) -> Clip:
         """The clip at another rate, in Hz (soxr, very high quality)."""
         if sample_rate == self.sample_rate:

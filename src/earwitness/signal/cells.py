@@ -17,6 +17,8 @@ from ..errors import AudioError
 if TYPE_CHECKING:
     import polars as pl
 
+#: files that list recordings, or hold them
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _ROW = re.compile(r"row-(\d{1,12})")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from ..search.settings import KINDS, ROBUST
 from ..signal.audio import Clip
 from ..signal.spectrum import Spectrum
 from .file import Study
-from .plan import Plan
+from .plan import Plan, plan
+from .progress import Reporter
 
 #: seconds that a model is asked for, at least
 TRIAL = 1.0
@@ -85,6 +87,12 @@ def forecast(plan: Plan, workers: int = 1) -> Forecast:
     return Forecast(
         len(plan.recordings), len(plan.models), clip.seconds, spectrum.size, questions, seconds, workers
     )  # fmt: skip
+
+
+def forecast_here(study: Study, folder: Path, reporter: Reporter | None = None) -> Forecast:
+    """A forecast of a study whose models are loaded here, wherever it will run; see :func:`forecast`."""
+    here = study.run.model_copy(update={"executor": "local", "workers": None, "time_limit": None})
+    return forecast(plan(study.model_copy(update={"run": here}), folder, reporter), study.run.workers or 1)
 
 
 def most_questions(study: Study, models: int) -> dict[str, int]:

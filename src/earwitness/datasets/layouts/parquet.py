@@ -64,9 +64,11 @@ def _rows(path: Path, split: str) -> Iterator[Recording]:
         ]
         file.seek(0)
         # the recordings themselves are not read; where nothing else is there, the number of rows is
-        count = int(pl.scan_parquet(file, cache=False).select(pl.len()).collect().item())
-        file.seek(0)
-        table = pl.read_parquet(file, columns=flat) if flat else pl.DataFrame({"row": range(count)})
+        if flat:
+            table = pl.read_parquet(file, columns=flat)
+        else:
+            count = int(pl.scan_parquet(file, cache=False).select(pl.len()).collect().item())
+            table = pl.DataFrame({"row": range(count)})
     names, label, group, own, dataset = find_named(table)
     classes = _classes(path)
     rest = [name for name in flat if name not in (names, label, group, own, dataset)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,6 +70,15 @@ def write_figure(figure: Figure, folder: str | Path, name: str) -> list[Path]:
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be written ({error}); choose another --out") from error
     return paths
+
+
+def to_png(axes: Axes, dpi: int) -> str:
+    """The figure of some axes as PNG in base64, for an address that holds it."""
+    figure, memory = axes.get_figure(root=True), io.BytesIO()
+    assert figure is not None
+    with paper_style():
+        figure.savefig(memory, format="png", dpi=dpi)
+    return base64.b64encode(memory.getvalue()).decode()
 
 
 def make_axes(width: float, height: float) -> Axes:
