@@ -74,6 +74,28 @@ def test_the_headline_leads_with_evidence(pages: tuple[Path, Path], data: StudyD
     ]  # fmt: skip
 
 
+def test_a_ratio_of_too_few_recordings_is_not_told(
+    pages: tuple[Path, Path], data: StudyData, browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = numbers_of(pages, data)["shared"]
+    assert told.told == (told.high is not None and told.low is not None and told.high - told.low < 1)
+    real = mean_with_interval
+
+    def wide(sums: Any, counts: Any) -> tuple[float, float | None, float | None]:
+        value, low, high = real(sums, counts)
+        return value, low, None if high is None or low is None else low + 1.5
+
+    monkeypatch.setattr("earwitness.report.headline.mean_with_interval", wide)
+    number = numbers_of(pages, data)["shared"]
+    assert not number.told
+    with Store(pages[0]) as store:
+        window = Window(browser, write_report(store, tmp_path / "page"))
+    tile = window.go("#/").locator(".headline .shared").inner_text()
+    assert "too few recordings to tell" in tile
+    assert "%" not in tile.partition("of the evidence")[0]
+    window.close()
+
+
 def test_a_difference_of_rates_is_on_the_pairs_that_have_both() -> None:
     """Two models, clips all alike: 0.8 and 0.4 one way; the other way only the first kind has signals."""
     sums, counts = np.zeros((5, 2, 2)), np.zeros((5, 2, 2))

@@ -16,12 +16,13 @@ import soundfile
 from earwitness.report import page as report_page
 from earwitness.report import write_report
 from earwitness.report.data import load_study
-from earwitness.report.sections import Curves, Table, make_sections
+from earwitness.report.sections import Curves, Estimates, Table, make_sections
 from earwitness.study.store import Store
 from planted_report import HOSTILE
 from window import Window
 
 Pages = tuple[Path, Path, Path]
+SPACE = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture
@@ -96,13 +97,71 @@ def test_curves_are_saved_as_a_drawing_of_their_own(report_pages: Any, window: W
     page = window.go(f"#/section/{section.id}")
     name, content = saved(page, page.locator("button.save:text-is('Save as SVG')").first)
     root = ElementTree.fromstring(content)
-    space = "{http://www.w3.org/2000/svg}"
-    texts = ["".join(one.itertext()) for one in root.iter(f"{space}text")]
+    texts = ["".join(one.itertext()) for one in root.iter(f"{SPACE}text")]
     assert curves.title in texts
     assert curves.x in texts
-    drawn = [one for one in root.iter(f"{space}path") if one.get("stroke") != "#dddddd"]
+    drawn = [one for one in root.iter(f"{SPACE}path") if one.get("stroke") != "#dddddd"]
     assert len(drawn) == 2 * len([1 for _, _, y in curves.curves if any(value is not None for value in y)])
     assert name.endswith(".svg")
+
+
+def drawn(page: Any, within: str = "main") -> tuple[str, ElementTree.Element, list[str]]:
+    """The first figure saved from a part of the page: its file's name, its root, the texts in it."""
+    name, content = saved(page, page.locator(f"{within} button.save:text-is('Save as SVG')").first)
+    root = ElementTree.fromstring(content)
+    return name, root, ["".join(one.itertext()) for one in root.iter(f"{SPACE}text")]
+
+
+def test_the_matrix_is_saved_as_a_drawing_and_as_a_table(window: Window) -> None:
+    page = window.go("#/transfer?kind=complete")
+    shown = page.eval_on_selector_all("[data-cell]", "all => all.map(one => [one.textContent, one.dataset.value])")
+    name, root, texts = drawn(page)
+    assert name == "Complete.svg"
+    assert [text for text, _ in shown] == texts[-len(shown) :]
+    assert len(list(root.iter(f"{SPACE}rect"))) == 1 + len(shown)
+    _, content = saved(page, page.locator(".saves button:text-is('Save as CSV')"))
+    rows = list(csv.reader(io.StringIO(content.decode())))
+    assert [float(value) for row in rows[1:] for value in row[1:]] == [float(value) for _, value in shown]
+
+
+def test_a_spectrum_is_saved_with_what_is_kept(window: Window) -> None:
+    page = window.go("#/clip/1")
+    legend = page.locator(".spectrum .legend li").all_inner_texts()
+    _, root, texts = drawn(page, ".spectrum")
+    fills = [one.get("fill") for one in root.iter(f"{SPACE}path")]
+    for part, colour in {"sufficient": "#d55e00", "necessary": "#0072b2"}.items():
+        assert (part in texts) == (part in legend) == (colour in fills)
+    assert "sufficient" in texts
+
+
+def test_where_the_models_listen_is_saved(window: Window) -> None:
+    page = window.go("#/")
+    name, root, _ = drawn(page, ".lanes")
+    assert name == "Where-the-models-listen.svg"
+    lanes = [one.get("d") for one in root.iter(f"{SPACE}path") if one.get("fill")]
+    assert len(lanes) == page.locator(".lanes > ul > li").count()
+
+
+def test_a_spectrogram_is_saved_as_it_is_lit(window: Window) -> None:
+    page = window.go("#/clip/1")
+    whole, content = saved(page, page.locator("button.save:text-is('Save as PNG')"))
+    page.keyboard.press("2")
+    lit, other = saved(page, page.locator("button.save:text-is('Save as PNG')"))
+    assert content[:8] == other[:8] == b"\x89PNG\r\n\x1a\n"
+    assert content != other
+    assert (whole.endswith(".png"), lit.endswith("sufficient.png")) == (True, True)
+
+
+def test_estimates_are_saved_as_a_drawing(report_pages: Any, window: Window) -> None:
+    with Store(report_pages[0]) as store:
+        sections = make_sections(store, load_study(store, 0.5))
+    found = [(one, block) for one in sections for block in one.blocks if isinstance(block, Estimates)]
+    section, block = next((one, block) for one, block in found if any(row[1] is not None for row in block.rows))
+    page = window.go(f"#/section/{section.id}")
+    page.locator("section.block", has=page.locator(f"h2:text-is('{block.title}')")).evaluate("one => one.id = 'found'")
+    _, root, texts = drawn(page, "#found")
+    assert len(list(root.iter(f"{SPACE}circle"))) == len([1 for row in block.rows if row[1] is not None])
+    assert block.title in texts
 
 
 def test_a_single_file_stays_small(report_pages: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -344,6 +344,8 @@ class Study:
 
 def _tell(number: Any) -> str:
     """A number of the headline in a line."""
+    if not number.told:
+        return f"? (too few recordings to tell) {number.text}"
     ends = "" if number.low is None else f" [{number.low:.2f}, {number.high:.2f}]"
     beside = "".join(f"; {name} {value:.2f}" for name, value in number.beside)
     return f"{number.value:.2f}{ends} {number.text}{beside}"

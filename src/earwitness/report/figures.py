@@ -54,7 +54,7 @@ def write_figures(
 
 def draw_figures(store: Store, data: StudyData, rows: list[int]) -> Iterator[tuple[str, Axes]]:
     """The figures by name, with spectra of the clips in ``rows``."""
-    numbers = [(number.name, number.value, number.low, number.high) for number in headline(data)]
+    numbers = [(number.name, number.value, number.low, number.high) for number in headline(data) if number.told]
     yield "headline", plot_estimates(Estimates("Headline numbers", tuple(numbers), "share"))
     if not data.alone:
         for kind in data.signals:

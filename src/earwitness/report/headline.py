@@ -38,6 +38,8 @@ class Number:
         What it is to be read against, by name.
     signed : bool
         Whether it is a difference.
+    told : bool
+        Whether there is enough to tell it by; else it stands there without its value.
     """
 
     id: str
@@ -48,6 +50,7 @@ class Number:
     high: float | None
     beside: tuple[tuple[str, float], ...] = ()
     signed: bool = False
+    told: bool = True
 
 
 KINDS = (
@@ -93,9 +96,14 @@ def _shared(data: StudyData, store: Store | None) -> Iterator[Number]:
     shared = Shared.of(answers, options)
     pairs = int((shared.why[~np.eye(len(data.models), dtype=bool)] == "").sum())
     text = "of the evidence that a model’s own map gives it another model’s map gives it too, beyond chance"
-    if pairs < len(data.models) * (len(data.models) - 1):
-        text += f"; defined for {pairs} of {len(data.models) * (len(data.models) - 1)} pairs"
-    yield Number("shared", "shared evidence", text, *mean_with_interval(shared.gained, shared.defined))
+    among = len(data.models) * (len(data.models) - 1)
+    if pairs < among:
+        text += f"; defined for {pairs} of {among} pairs"
+    value, low, high = mean_with_interval(shared.gained, shared.defined)
+    # a ratio of small differences: told where most pairs have one, and not where its interval is wider than from no
+    # shared evidence to all of it
+    told = 2 * pairs >= among and low is not None and high is not None and high - low < 1
+    yield Number("shared", "shared evidence", text, value, low, high, told=told)
 
 
 def _survival(data: StudyData) -> Iterator[Number]:

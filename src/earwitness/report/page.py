@@ -45,7 +45,10 @@ MOST_INLINE = 8 << 20
 #: how many of them have sounds of their nested sets, in a folder; there are several for each model
 NESTED = 8
 #: the page's own scripts, in the order in which they run
-PROGRAMS = ("dom", "data", "matrix", "player", "spectrum", "blocks", "evidence", "clip", "clips", "views", "main")
+PROGRAMS = (
+    "dom", "data", "matrix", "player", "spectrum", "drawings", "blocks", "evidence", "beside", "clip", "clips", "views",
+    "main",
+)  # fmt: skip
 
 
 def write_report(

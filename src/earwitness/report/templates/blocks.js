@@ -40,6 +40,7 @@ const estimatesBlock = (block) => {
   return [
     h("ul", { class: "estimates" }, rows.map(dot)),
     h("div", { class: "estimates-axis", "aria-hidden": "true" }, h("ul", { class: "axis" }, niceTicks(low, high).map((tick) => tickAt(parseFloat(x(tick)), tickText(tick)))), h("span", { class: "soft" }, block.unit)),
+    saveDrawing(block.title, () => estimatesSvg(block.title, block.unit, rows, low, high, block.reference)),
   ];
 };
 
@@ -62,24 +63,8 @@ const curvesBlock = (block) => {
       s("svg", { viewBox: "0 0 600 240", preserveAspectRatio: "none", "aria-hidden": "true", focusable: "false" }, niceTicks(y0, y1).map((tick) => s("path", { class: "grid", d: `M0 ${py(tick)}h600` })), curves.map((curve, k) => s("path", { ...pick(k), d: path(curve) }))),
       h("ul", { class: "axis", "aria-hidden": "true" }, niceTicks(x0, x1).map((tick) => tickAt((100 * (tick - x0)) / (x1 - x0), tickText(tick))))),
     h("p", { class: "caption" }, `${block.y}, over ${block.x}`),
-    h("button", { type: "button", class: "save", onclick: () => saveText(fileName(block.title, "svg"), "image/svg+xml", curvesSvg(block.title, block.x, block.y, curves, { px, py, xs: niceTicks(x0, x1), ys: niceTicks(y0, y1), path })) }, "Save as SVG"),
+    saveDrawing(block.title, () => curvesSvg(block.title, block.x, block.y, curves, { px, py, xs: niceTicks(x0, x1), ys: niceTicks(y0, y1), path })),
   ];
-};
-// the same on its own, for a paper: colours that colour-blind people tell apart, text as text
-const COLOURS = ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#000000", "#e69f00", "#56b4e9", "#7f7f7f"];
-const curvesSvg = (title, x, y, curves, { px, py, xs, ys, path }) => {
-  const text = (left, top, words, attributes) => s("text", { x: left, y: top, ...attributes }, words);
-  const svg = s("svg", { xmlns: "http://www.w3.org/2000/svg", viewBox: `0 0 700 ${320 + 16 * curves.length}`, "font-family": "sans-serif", "font-size": 11 },
-    text(60, 16, title, { "font-size": 13 }), text(60, 30, y),
-    s("g", { transform: "translate(60 40)" },
-      ys.map((tick) => [s("path", { d: `M0 ${py(tick)}h600`, stroke: "#dddddd" }), text(-6, py(tick) + 4, tickText(tick), { "text-anchor": "end" })]),
-      xs.map((tick) => text(px(tick), 256, tickText(tick), { "text-anchor": "middle" })),
-      text(300, 272, x, { "text-anchor": "middle" }),
-      curves.map((curve, k) => {
-        const pen = { fill: "none", stroke: COLOURS[k % 8], "stroke-width": 1.5, "stroke-dasharray": DASHES[Math.floor(k / 8) % 8] || null };
-        return [s("path", { ...pen, d: path(curve) }), s("path", { ...pen, d: `M0 ${290 + 16 * k}h24` }), text(30, 294 + 16 * k, shortly(curve[0]))];
-      })));
-  return new XMLSerializer().serializeToString(svg);
 };
 // signals with one transport: a model's at a time, each with its spectrum
 const soundsBlock = (block, onplayer) => {

@@ -73,7 +73,7 @@ const clipView = async ({ argument, query }) => {
     const choices = h("fieldset", { class: "signals" }, h("legend", { class: "hidden" }, "Signal"), there.map((signal, i) =>
       h("label", { class: signal.kind }, h("input", { type: "radio", name: "signal", value: signal.name, "data-kind": signal.kind, checked: signal === chosen, onchange: () => select(signal) }), h("span", null, signal.title, i < 9 ? h("kbd", { "aria-hidden": "true" }, i + 1) : null))));
     if (full && !full.trouble) {
-      image = spectrogramFigure(full, seconds, (to) => player.seek(to));
+      image = spectrogramFigure(full, seconds, (to) => player.seek(to), clips.name[row]);
       for (const name of Object.keys(full.sounds)) names[name] ??= `${name}, ${clips.name[row]}`;
       player = makePlayer(full.sounds, "original", seconds, names, (part) => image.move(part));
       evidence = evidenceBox(full, source, (name) => player.choose(name), (set, title) => image.show(set, title));
@@ -137,18 +137,29 @@ const clipView = async ({ argument, query }) => {
   };
 
   let shown = null;
-  const [body, redraw] = slot("div", { class: "reading" }, () => { shown?.player?.stop(); shown = reading(source); return shown.nodes; });
-  let source = asked;
+  const [body, redraw] = slot("div", { class: "reading" }, () => { shown?.player?.stop(); shown = other >= 0 ? besideBody({ row, full, own, said, seconds, signalsOf, missing }, [source, other], query.get("signal"), compare) : reading(source); return shown.nodes; });
+  let source = asked, other = models.findIndex((model, i) => i !== asked && model.key === query.get("beside"));
+  // the kind of set that is compared, and with whom
+  const compare = (kind) => {
+    query.set("signal", kind ?? "");
+    noteAddress(clipAddress(row, { model: models[source].key, beside: other < 0 ? "" : models[other].key, signal: kind ?? "" }));
+    return redraw();
+  };
   const tabs = h("div", { class: "choices models", role: "group", "aria-label": "Whose signals" }, models.map((model, i) => h("button", {
     type: "button", "aria-pressed": String(i === source), onclick: (event) => {
-      source = i; query.delete("signal");
+      source = i;
+      if (other === i) other = -1;
       for (const tab of tabs.children) tab.setAttribute("aria-pressed", String(tab === event.currentTarget));
-      noteAddress(clipAddress(row, { model: model.key }));
-      redraw();
+      offer();
+      compare(other < 0 ? "" : query.get("signal"));
     },
   }, nameOf(model), said.has(i) ? h("span", { class: "hears text" }, "hears " + study.labels[own.label[said.get(i)]]) : null)));
+  const [others, offer] = slot("select", { id: "beside", onchange: (event) => { other = Number(event.target.value); compare(""); } }, () =>
+    [h("option", { value: -1 }, "nobody"), models.map((model, i) => (i === source ? null : h("option", { value: i, selected: i === other }, `${model.key} ${model.name}`)))]);
+  const beside = models.length > 1 ? h("p", null, h("label", { class: "field" }, h("span", null, "Beside"), others)) : null;
   const meta = [clips.truth(row) && `labelled ${clips.truth(row)}`, `${seconds.toFixed(2)} s at ${whole(clips.rate[row])} Hz`, clips.fitted(row), clips.dataset(row), clips.group(row), `clip ${clips.id[row]}`].filter(Boolean).join(" · ");
   const go = (to, text, key) => h("a", { href: to >= 0 && to < clips.id.length ? clipAddress(to, { model: models[source].key }) : null, "aria-disabled": to < 0 || to >= clips.id.length, "data-key": key }, text);
+  await offer();
   await redraw();
   return {
     title: clips.name[row],
@@ -156,7 +167,7 @@ const clipView = async ({ argument, query }) => {
       h("nav", { class: "crumbs", "aria-label": "Clips" }, h("a", { href: "#/clips" }, "All clips"), go(row - 1, "Previous", "k"), go(row + 1, "Next", "j")),
       h("h1", { class: "clip-name text" }, clips.name[row]),
       h("p", { class: "soft text meta" }, meta, h("br"), clips.folder(row)),
-      tabs, body,
+      tabs, beside, body,
       h("p", { class: "caption keys" }, "Keys: space plays and pauses, 1 to 9 choose a signal, j and k go to the next and the previous clip."),
     ],
     leave: () => shown?.player?.stop(),

@@ -55,12 +55,13 @@ const matrixTable = (title, note, values, tell, difference, picked, pick) => {
     }, show(value)));
   };
   const mean = (value) => h("td", { class: "mean" }, show(value));
-  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": title },
+  return [h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": title },
     h("table", { class: "matrix" },
       h("caption", null, h("strong", null, title), note),
       h("thead", null, h("tr", null, h("td"), models.map((m) => h("th", { scope: "col", title: m.spec }, keyOf(m), h("span", { class: "hidden" }, " " + m.name))), h("th", { scope: "col", class: "soft" }, "mean"))),
       h("tbody", null, models.map((m, i) => h("tr", null, h("th", { scope: "row" }, nameOf(m)), models.map((_, j) => cell(i, j)), mean(off((j) => (j === i ? null : values[i * n + j])))))),
-      h("tfoot", null, h("tr", null, h("th", { scope: "row", class: "soft" }, "mean"), models.map((_, j) => mean(off((i) => (i === j ? null : values[i * n + j])))), h("td", { class: "mean all" }, show(meanOf(values.filter((_, k) => k % (n + 1)))))))));
+      h("tfoot", null, h("tr", null, h("th", { scope: "row", class: "soft" }, "mean"), models.map((_, j) => mean(off((i) => (i === j ? null : values[i * n + j])))), h("td", { class: "mean all" }, show(meanOf(values.filter((_, k) => k % (n + 1))))))))),
+    h("p", { class: "saves" }, saveTable(title, () => [["source", ...models.map((m) => m.spec)], ...models.map((m, i) => [m.spec, ...models.map((_, j) => values[i * n + j])])]), saveDrawing(title, () => matrixSvg(title, models, values, difference)))];
 };
 
 const transferView = async ({ query }) => {

@@ -60,13 +60,10 @@ const spectrumFigure = (clip, sets, responsibility, label) => {
   if (responsibility) legend.push(h("li", null, h("span", { class: "swatch responsibility" }), "responsibility"));
   legend.push(h("li", null, h("span", { class: "swatch rest" }), "the rest of the recording"));
   const height = 120;
-  const line = responsibility ? (() => {
-    const values = decode(responsibility, "u1");
-    return s("path", { class: "responsibility-line", d: Array.from(values, (v, i) => `${i ? "L" : "M"}${i + 0.5} ${(height - 2 - (v / 255) * (height - 4)).toFixed(1)}`).join("") });
-  })() : null;
+  const line = responsibility ? Array.from(decode(responsibility, "u1"), (v, i) => `${i ? "L" : "M"}${i + 0.5} ${(height - 2 - (v / 255) * (height - 4)).toFixed(1)}`).join("") : null;
   const cursor = h("div", { class: "cursor", "aria-hidden": "true" }), tip = h("div", { class: "tip", "aria-hidden": "true" });
   const plot = h("div", { class: "plot", role: "img", "aria-label": label },
-    drawing("trace", height, s("path", { class: "ghost", d: outline(whole.level, height) }), parts.map((part) => s("path", { class: "lit " + part.kind, d: outline(part.level, height) })), line),
+    drawing("trace", height, s("path", { class: "ghost", d: outline(whole.level, height) }), parts.map((part) => s("path", { class: "lit " + part.kind, d: outline(part.level, height) })), line ? s("path", { class: "responsibility-line", d: line }) : null),
     cursor, tip);
   plot.addEventListener("pointermove", (event) => {
     const box = plot.getBoundingClientRect(), x = Math.min(COLUMNS - 1, Math.max(0, Math.floor(((event.clientX - box.left) / box.width) * COLUMNS)));
@@ -78,7 +75,8 @@ const spectrumFigure = (clip, sets, responsibility, label) => {
   const lanes = parts.slice().reverse().map((part) => h("div", { class: "lane-row" }, h("span", { class: "lane-name" }, part.name), drawing("strip " + part.kind, 8, lane(part.share))));
   return h("figure", { class: "spectrum" },
     h("ul", { class: "legend", "aria-label": "Legend" }, legend),
-    h("div", { class: "with-lanes" }, plot, lanes, axisOf(clip.nyquist)));
+    h("div", { class: "with-lanes" }, plot, lanes, axisOf(clip.nyquist)),
+    saveDrawing(label, () => spectrumSvg(label, clip.nyquist, whole, parts, line)));
 };
 
 // intervals of frequencies, of which not all need be given
@@ -103,7 +101,7 @@ const colour = (t) => {
   return VIRIDIS[low].map((value, i) => value + part * (VIRIDIS[low + 1][i] - value));
 };
 const PALETTE = Array.from({ length: 256 }, (_, v) => colour(v / 255));
-const spectrogramFigure = (clip, seconds, seek) => {
+const spectrogramFigure = (clip, seconds, seek, recording) => {
   const { rows, frames } = clip.spectrogram, levels = decode(clip.spectrogram.levels, "u1");
   const canvas = h("canvas", { width: frames, height: rows });
   const head = h("div", { class: "playhead", "aria-hidden": "true" });
@@ -123,6 +121,7 @@ const spectrogramFigure = (clip, seconds, seek) => {
     // a single kept bin of many must still be seen
     return (row) => (kept[row] === 0 ? 0 : 0.45 + 0.55 * Math.sqrt(kept[row]));
   };
+  let lights = "";
   const show = (set, name) => {
     const strength = lit(set), context = canvas.getContext("2d"), image = context.createImageData(frames, rows);
     for (let row = 0; row < rows; row++) for (let frame = 0; frame < frames; frame++) {
@@ -131,9 +130,10 @@ const spectrogramFigure = (clip, seconds, seek) => {
       image.data[at] = grey + on * (r - grey); image.data[at + 1] = grey + on * (g - grey); image.data[at + 2] = grey + on * (b - grey); image.data[at + 3] = 255;
     }
     context.putImageData(image, 0, 0);
+    lights = set ? `, ${name}` : "";
     box.setAttribute("aria-label", set ? `Spectrogram of the recording, what the ${name} set keeps lit` : "Spectrogram of the recording");
   };
   show(null, "");
   const marks = ticksOf(clip.nyquist).map(([x, text]) => h("li", { vars: { y: 100 - x + "%" } }, text));
-  return { node: h("figure", { class: "time" }, h("div", { class: "with-marks" }, h("ul", { class: "marks", "aria-hidden": "true" }, marks), box), h("div", { class: "seconds", "aria-hidden": "true" }, h("span", null, "0"), h("span", null, clock(seconds)))), show, move: (part) => { head.style.left = 100 * part + "%"; } };
+  return { node: h("figure", { class: "time" }, h("div", { class: "with-marks" }, h("ul", { class: "marks", "aria-hidden": "true" }, marks), box), h("div", { class: "seconds", "aria-hidden": "true" }, h("span", null, "0"), h("span", null, clock(seconds))), savePicture(() => `Spectrogram of ${recording}${lights}`, canvas)), show, move: (part) => { head.style.left = 100 * part + "%"; } };
 };

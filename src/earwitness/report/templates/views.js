@@ -10,7 +10,8 @@ const listeningFigure = () => {
   return h("section", { class: "lanes block" }, h("h2", null, "Where the models listen"),
     h("p", { class: "caption" }, `The share of each frequency’s ${study.unit}s that a model’s sufficient sets keep, on average over the clips with sounds. The tallest peak is ${percent(top)}.`),
     h("ul", null, lanes.map(({ model, sets, levels }) => h("li", null, nameOf(study.models[model]), h("span", { role: "img", "aria-label": `Share of sufficient ${study.unit}s of ${study.models[model].name} by frequency, mean of ${plural(sets, "set")}` }, drawing("lane", 40, s("path", { class: "lit sufficient", d: bars(levels) })))))),
-    h("div", { class: "axis-row" }, h("span"), axisOf(nyquist)));
+    h("div", { class: "axis-row" }, h("span"), axisOf(nyquist)),
+    saveDrawing("Where the models listen", () => lanesSvg("Where the models listen", nyquist, lanes.map(({ model, levels }) => [study.models[model].name, bars(levels)]))));
 };
 
 const overviewView = async () => {
@@ -38,9 +39,10 @@ const overviewView = async () => {
       alone ? h("p", { class: "notice" }, "There is one model, and so nobody else to convince. Add a second to the study to see what transfers.") : null,
       h("dl", { class: "headline" }, study.headline.map((number) => h("div", { class: number.id },
         h("dt", { class: "text" }, number.text),
-        h("dd", null, h("span", { class: "figure-number" }, (number.signed ? points : percent)(number.value)),
+        number.told ? h("dd", null, h("span", { class: "figure-number" }, (number.signed ? points : percent)(number.value)),
           number.low === null ? null : h("span", { class: "interval" }, number.id === "kept" ? "half of the sets: " : "95 %: ", `${(number.signed ? points : percent)(number.low)} to ${(number.signed ? points : percent)(number.high)}`),
-          number.beside.length ? h("span", { class: "interval beside" }, number.beside.map(([name, value]) => `${name} ${percent(value)}`).join("; ")) : null)))),
+          number.beside.length ? h("span", { class: "interval beside" }, number.beside.map(([name, value]) => `${name} ${percent(value)}`).join("; ")) : null)
+          : h("dd", null, h("span", { class: "figure-number" }, "?"), h("span", { class: "interval" }, "too few recordings to tell"))))),
       alone ? null : h("p", { class: "caption" }, "Intervals: 95 %, bootstrap over clips. Means are over ordered pairs of different models."),
       study.failures.length ? h("p", { class: "notice" }, h("a", { href: "#/failures" }, `${plural(study.failures.length, "unit")} of work failed`), " and ", study.failures.length === 1 ? "is" : "are", " not in the numbers.") : null,
       ...models.filter((model) => model.unsteady > study.steady).map((model) => h("p", { class: "notice" }, h("strong", null, model.name), ` answers the same signal differently (probabilities by up to ${model.unsteady.toFixed(2)}): set `, h("code", null, "repeats"), " in the study file, or read its sets with care.")),
