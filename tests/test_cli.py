@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+import typer.main
 
 import planted_files
 from earwitness import cli, read
@@ -327,6 +330,37 @@ def test_commands_speak_json(
     assert call(monkeypatch, "study", "run", study, "--json") == 0
     ran = json.loads(capsys.readouterr().out)
     assert (ran["explained"], ran["failed"], ran["store"]) == (2, 0, str(tmp_path / "study.db"))
+    store, out = tmp_path / "study.db", tmp_path / "out"
+    for words in (
+        ("report", store, "--out", out / "page"), ("open", store, "--no-browser"),
+        ("figures", store, "--out", out / "figures"), ("export", store, "--out", out / "tables"),
+        ("study", "tables", store, "--out", out / "csv"), ("study", "compare", store, store, "--out", out / "both"),
+    ):  # fmt: skip
+        assert call(monkeypatch, *words, "--json") == 0
+        written = [Path(path) for path in json.loads(capsys.readouterr().out)["written"]]
+        assert written
+        assert all(path.is_file() for path in written)
+    for asked in (("study", "tables", store), ("study", "compare", store, store), ("spectral", store)):
+        assert call(monkeypatch, *asked, "--json") == 0
+        assert all(isinstance(rows, list) for rows in json.loads(capsys.readouterr().out).values())
+
+
+def test_every_command_can_be_read_by_a_program() -> None:
+    """All but those whose one answer is a version, a schema or a file to fill in."""
+
+    def commands(command: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+        for word, one in getattr(command, "commands", {}).items():
+            yield from commands(one, f"{name} {word}".strip())
+        if not hasattr(command, "commands"):
+            yield name, command
+
+    options = {
+        name: {flag for each in one.params for flag in each.opts}
+        for name, one in commands(typer.main.get_command(cli.app))
+    }
+    assert {name for name, flags in options.items() if "--json" not in flags} == {
+        "version", "study schema", "study init",
+    }  # fmt: skip
 
 
 def test_models_check_says_which_front_end_is_used_and_what_aligns(

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import QuietOption
+from .options import JsonOption, QuietOption
+from .output import print_written
 from .work import run_study
 
 #: the whole demo: every kind of evidence, with the effort that a study has by default, but for the questions
@@ -37,6 +38,7 @@ def demo(
     limit: Annotated[
         int | None, typer.Option(min=1, help=f"How many of the 23 recordings; default {FEW}, full {MANY}.")
     ] = None,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """The built-in models on the built-in recordings: explanations, what survives, transfer, report."""
@@ -46,10 +48,11 @@ def demo(
 
     data = {"path": "builtin", "limit": limit or (MANY if full else FEW)}
     study = parse_study({**(FULL if full else QUICK), "data": [data]}, "demo")
-    summary = run_study(study, Path.cwd(), out / "study.db", quiet)
+    summary = run_study(study, Path.cwd(), out / "study.db", quiet or as_json)
     with Store(out / "study.db") as store:
         page = write_report(store, out / "report", epsilon=study.transfer.epsilon)
-    print(page.resolve())
-    if not full:
+    facts = {"store": str((out / "study.db").resolve()), "failed": summary.failed}
+    print_written([page.resolve()], as_json, **facts)
+    if not full and not as_json:
         print("a first look, of few recordings and questions; more: earwitness demo --full")
     raise typer.Exit(1 if summary.failed else 0)

@@ -58,7 +58,7 @@ def evaluate(
     first, *judges = share_labels(opened)
     found: list[Evaluation] = []
     with ExitStack() as stack:
-        reporter = make_reporter(quiet or output.style == "json", stack)
+        reporter = make_reporter(quiet or output.form == "json", stack)
         reporter.stage("asking about maps", len(recordings))
         for number, recording in enumerate(recordings):
             maps = {name: paths[number] for name, paths in files.items()}
@@ -71,13 +71,13 @@ def _show(found: list[Evaluation], output: Format, out: Path | None) -> None:
     from ..evaluation.tables import compare_maps
 
     tables = compare_maps(found)
-    print_tables({name: tables[name] for name in PRINTED if len(tables[name])}, output.style)
+    print_tables({name: tables[name] for name in PRINTED if len(tables[name])}, output.form)
     if out is not None:
         from ..report.evaluation import write_evaluation
 
         write_tables(tables, out)
         page = write_evaluation(found, out)
-        if output.style == "md":
+        if output.form == "md":
             print(page.resolve())
 
 

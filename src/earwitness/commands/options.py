@@ -51,6 +51,12 @@ class Format(Settings):
     """How tables are printed."""
 
     style: str = setting("md", "md, csv or json", choices=FORMATS, flags=("--format",))
+    as_json: bool = setting(False, "as --format json", flags=("--json",))
+
+    @property
+    def form(self) -> str:
+        """``md``, ``csv`` or ``json``."""
+        return "json" if self.as_json else self.style
 
 
 @dataclass(frozen=True)

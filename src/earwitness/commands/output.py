@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 def show(done: Done, tables: Mapping[str, pl.DataFrame], output: Analysis) -> None:
     """Print an analysis' tables, write them where asked, say what failed; exits with 1 if anything did."""
-    print_tables(tables, output.style)
+    print_tables(tables, output.form)
     if output.out is not None:
         write_tables(tables, output.out)
-    if output.style == "md":
+    if output.form == "md":
         print("nothing to do: all of it is in the store" if not done.units else f"{done.units} units added")
         for line in done.failures:
             print(f"failed: {line}", file=sys.stderr)
@@ -35,7 +35,11 @@ def show(done: Done, tables: Mapping[str, pl.DataFrame], output: Analysis) -> No
 def print_tables(tables: Mapping[str, pl.DataFrame], style: str) -> None:
     """Print tables by name as Markdown, CSV or one JSON object."""
     if style == "json":
-        print(json.dumps({name: table.to_dicts() for name, table in tables.items()}, indent=1))
+        from polars import selectors as cs
+
+        # JSON has no NaN
+        rows = {name: table.with_columns(cs.float().fill_nan(None)).to_dicts() for name, table in tables.items()}
+        print(json.dumps(rows, indent=1))
         return
     from ..study.export import to_csv
 
@@ -44,14 +48,24 @@ def print_tables(tables: Mapping[str, pl.DataFrame], style: str) -> None:
         print(to_csv(table) if style == "csv" else to_markdown(table))
 
 
-def write_tables(tables: Mapping[str, pl.DataFrame], out: Path) -> None:
-    """Write tables as CSV files named after them."""
+def write_tables(tables: Mapping[str, pl.DataFrame], out: Path) -> list[Path]:
+    """Write tables as CSV files named after them; their paths."""
     from ..study.export import to_csv
 
     make_writable(out)
-    for name, table in tables.items():
-        path = out / f"{name.replace(',', '').replace(' ', '-')}.csv"
+    paths = [out / f"{name.replace(',', '').replace(' ', '-')}.csv" for name in tables]
+    for path, table in zip(paths, tables.values(), strict=True):
         path.write_text(to_csv(table), encoding="utf-8", newline="")
+    return paths
+
+
+def print_written(paths: Iterable[Path], as_json: bool, **facts: object) -> None:
+    """The files that were written, one a line, or as ``{"written": [...]}`` with other facts."""
+    if as_json:
+        print(json.dumps({"written": [str(path) for path in paths], **facts}, indent=1))
+        return
+    for path in paths:
+        print(path)
 
 
 def to_markdown(table: pl.DataFrame) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .options import EpsilonOption, QuietOption, StoreArgument
+from .options import EpsilonOption, JsonOption, QuietOption, StoreArgument
+from .output import print_written
 from .work import make_reporter
 
 ClipOption = Annotated[list[str] | None, typer.Option(help="And of this clip: id, file name or path; repeatable.")]
@@ -23,6 +25,7 @@ def report(
     ] = None,
     clip: ClipOption = None,
     single_file: Annotated[bool, typer.Option("--single-file", help="One file that holds everything.")] = False,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """The page: tables, players, spectra."""
@@ -31,7 +34,7 @@ def report(
     from ..study.store import Store
 
     with Store(path) as store, ExitStack() as stack:
-        reporter = make_reporter(quiet, stack)
+        reporter = make_reporter(quiet or as_json, stack)
         started: list[int] = []
 
         def progress(_: int, total: int) -> None:
@@ -44,7 +47,7 @@ def report(
             store, out, epsilon=epsilon_of(store, epsilon), full=clips, asked=clip or (), single_file=single_file,
             progress=progress,
         )  # fmt: skip
-    print(page.resolve())
+    print_written([page.resolve()], as_json)
 
 
 def open_page(
@@ -53,16 +56,17 @@ def open_page(
         Path | None, typer.Option(help="Folder for the page; default: beside the store, by its name.")
     ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Show it in the browser.")] = True,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Write the page of a study and open it."""
     import webbrowser
 
     folder = out or path.with_name(f"{path.stem}-page")
-    report(path, folder, quiet=quiet)
+    report(path, folder, as_json=as_json, quiet=quiet)
     page = (folder / "index.html").resolve()
     if browser and not webbrowser.open(page.as_uri()):
-        print("no browser to open it in; open that file by hand")
+        print("no browser to open it in; open that file by hand", file=sys.stderr)
 
 
 def figures(
@@ -71,6 +75,7 @@ def figures(
     epsilon: EpsilonOption = None,
     clips: Annotated[int, typer.Option(help="Spectra of the first N clips.")] = 3,
     clip: ClipOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """The figures of a study as SVG and PNG, in the style of a paper."""
     from ..report.figures import write_figures
@@ -78,5 +83,5 @@ def figures(
     from ..study.store import Store
 
     with Store(path) as store:
-        for written in write_figures(store, out, epsilon=epsilon_of(store, epsilon), clips=clips, asked=clip or ()):
-            print(written)
+        paths = write_figures(store, out, epsilon=epsilon_of(store, epsilon), clips=clips, asked=clip or ())
+    print_written(paths, as_json)

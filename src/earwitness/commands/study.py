@@ -13,7 +13,7 @@ import typer
 from ..errors import ConfigError
 from ..transferability.options import Options
 from .options import Access, EpsilonOption, Format, JsonOption, Leave, QuietOption, StoreArgument, expand
-from .output import print_tables, write_tables
+from .output import print_tables, print_written, write_tables
 from .work import run_study
 
 study_app = typer.Typer(no_args_is_help=True, help="Studies: models x recordings x settings, resumable.")
@@ -154,14 +154,13 @@ def compare(
     with Store(path) as first, Store(other) as second:
         found = compare_studies(first, second, options)
     if out is not None:
-        write_tables(found.tables, out)
-        print(f"{len(found.tables)} tables written to {out}")
+        print_written(write_tables(found.tables, out), printing.form == "json")
         return
-    if printing.style == "md":
+    if printing.form == "md":
         print(f"{found.clips} recordings and {len(found.models)} models in common; first: {path}, second: {other}")
         for name in found.versions:
             print(f"another version of {name} in the second: {dict(found.models)[name]}")
-    print_tables(found.tables, printing.style)
+    print_tables(found.tables, printing.form)
 
 
 @study_app.command(name="status")
@@ -203,7 +202,6 @@ def tables(
         options = replace(options, epsilon=epsilon_of(store, epsilon))
         made = make_tables(load_answers(store), options, table)
     if out is None:
-        print_tables(made, printing.style)
+        print_tables(made, printing.form)
     else:
-        write_tables(made, out)
-        print(f"{len(made)} tables written to {out}")
+        print_written(write_tables(made, out), printing.form == "json")
