@@ -17,8 +17,8 @@ RUN pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu 
     && pip install --no-cache-dir --constraint /tmp/constraints.txt "$(echo /wheels/*.whl)[hf,onnx]" \
     && rm -r /wheels /tmp/constraints.txt
 # nothing here needs root, and what is written belongs to whoever mounts the folder
-RUN useradd --create-home earwitness
-USER earwitness
+RUN useradd --create-home --uid 1000 earwitness
+USER 1000
 WORKDIR /work
 ENTRYPOINT ["earwitness"]
 CMD ["--help"]
