@@ -173,7 +173,21 @@ def test_the_command_prints_and_writes(
         assert words in printed
     assert pl.read_csv(tmp_path / "out" / "verified.csv")["verified"].all()
     assert (tmp_path / "out" / "robustness.svg").is_file()
-    assert call(*options, "--target", "maybe", "--base", "sufficient", "--actions", "remove", "--format", "json") == 0
+    assert (
+        call(
+            *options,
+            "--target",
+            "maybe",
+            "--base",
+            "sufficient",
+            "--actions",
+            "remove",
+            "--json",
+            "--out",
+            str(tmp_path / "none"),
+        )
+        == 0
+    )
     assert call("--target", "mayby") == 2
     assert "did you mean 'maybe'" in capsys.readouterr().err
     for bad in (("--snr", "loud"), ("--counts", "few"), ("--counts", "0"), ("--actions", ""), ("--base", "x")):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .analyses.settings import CompositionSettings, FidelitySettings, ManipulationSettings
+    from .report.data import StudyData
+    from .report.sections import Block
     from .study.file import Study as StudyFile
     from .study.forecast import Forecast
     from .study.progress import Reporter
@@ -207,6 +209,24 @@ class Study:
             sound = make_sound(Inline(), f"set-{subset}", study.signal(subset), study.sample_rate)
         return Player("" if sound is None else sound.source)
 
+    @property
+    def data(self) -> StudyData:
+        """What figures such as :func:`earwitness.report.plot_matrix` are drawn from."""
+        from .report.data import load_study
+        from .study.answers import epsilon_of
+
+        with Store(self.path) as store:
+            return load_study(store, epsilon_of(store))
+
+    @property
+    def blocks(self) -> dict[str, Block]:
+        """What the page's sections show, by title: tables, estimates, curves, sounds."""
+        from .report.sections import make_sections
+
+        data = self.data
+        with Store(self.path) as store:
+            return {block.title: block for section in make_sections(store, data) for block in section.blocks}
+
     def report(self, out: Path_, *, single_file: bool = False, clips: int | None = None) -> Path:
         """Write the page; its path."""
         from .report.page import write_report
@@ -245,11 +265,10 @@ class Study:
 
     def spectral(self, window: int = 1024) -> dict[str, pl.DataFrame]:
         """Spectral entropy, power spectral density and band energies of the signals: tables by name."""
-        from .study.stages.spectral import density_table, measure_spectra, spectral_tables
+        from .study.analyse import spectral
 
         with self._reopened(write=True) as study, self._progress() as reporter:
-            measure_spectra(study, window, reporter)
-            return {**spectral_tables(study, window), "power spectral density": density_table(study, window)}
+            return spectral(study, window, reporter).tables
 
     def compose(
         self, settings: CompositionSettings | None = None, *, trust_models: bool | None = None
@@ -257,40 +276,28 @@ class Study:
         """The largest sets of a class's signals whose mean is still that class, and whether they turn other clips into
         it: tables by name."""
         from .analyses.settings import LEVELS, CompositionSettings
-        from .study.stages.composition import cross, degree_table, flip_table, level_table, make_composites
+        from .study.analyse import compose
 
-        settings = settings or CompositionSettings()
         with self._reopened(write=True, asks=True, trust_models=trust_models) as study, self._progress() as reporter:
-            make_composites(study, settings, reporter)
-            cross(study, settings, LEVELS, reporter)
-            flips = flip_table(study, settings, LEVELS)
-            return {"composition": degree_table(study, settings), "flips by level": level_table(flips), "flips": flips}
+            return compose(study, settings or CompositionSettings(), LEVELS, reporter).tables
 
     def fidelity(self, settings: FidelitySettings | None = None) -> dict[str, pl.DataFrame]:
         """Transcripts and intelligibility of the signals: tables by name."""
-        from .analyses.fidelity import open_recogniser
         from .analyses.settings import FidelitySettings
-        from .study.stages.fidelity import fidelity_table, measure_fidelity, transcript_table
+        from .study.analyse import fidelity
 
-        one = settings or FidelitySettings()
         with self._reopened(write=True) as study, self._progress() as reporter:
-            listener = open_recogniser(one.recogniser, "auto", one.language or None) if one.recogniser else None
-            measure_fidelity(study, listener, one.name, one.kinds, reporter, one.limit, one.seed)
-            tables = {"fidelity": fidelity_table(study, one.name, one.kinds)}
-            return tables | ({"transcripts": transcript_table(study, one.name, one.kinds)} if listener else {})
+            return fidelity(study, settings or FidelitySettings(), reporter=reporter).tables
 
     def manipulate(
         self, settings: ManipulationSettings | None = None, *, trust_models: bool | None = None
     ) -> dict[str, pl.DataFrame]:
         """The smallest changes that flip an answer, and whether they transfer: tables by name."""
         from .analyses.settings import ManipulationSettings
-        from .study.stages.manipulation import flip_answers
-        from .study.stages.manipulation_tables import flip_table, manipulation_tables
+        from .study.analyse import manipulate
 
-        settings = settings or ManipulationSettings()
         with self._reopened(write=True, asks=True, trust_models=trust_models) as study, self._progress() as reporter:
-            flip_answers(study, settings, reporter)
-            return {**manipulation_tables(study, settings), "flips": flip_table(study, settings)}
+            return manipulate(study, settings or ManipulationSettings(), reporter).tables
 
     def _repr_html_(self) -> str:
         """As a notebook shows it: how far it is, and the numbers to read first."""

@@ -11,7 +11,7 @@ import typer
 
 from ..analyses.settings import LEVELS, CompositionSettings
 from .options import Asking, StoreArgument
-from .output import show, write_tables
+from .output import show
 from .work import open_analysis
 
 if TYPE_CHECKING:
@@ -33,19 +33,15 @@ def compose(
     """
     from ..report.plots.spectral import plot_flips
     from ..report.plots.style import write_figure
-    from ..study.stages.composition import cross, degree_table, flip_table, level_table, make_composites
+    from ..study.analyse import compose as do_compose
 
-    levels = (None, *level) if level else LEVELS
     with open_analysis(path, output) as (study, reporter):
-        done = make_composites(study, settings, reporter) + cross(study, settings, levels, reporter)
-        flips = flip_table(study, settings, levels)
-        tables = {"composition": degree_table(study, settings), "flips by level": level_table(flips)}
+        found = do_compose(study, settings, (None, *level) if level else LEVELS, reporter)
         if output.out is not None:
-            write_tables({"flips": flips}, output.out)
             _write(study, settings, output.out)
-            if not flips.is_empty():
-                write_figure(plot_flips(flips), output.out, "flips")
-    show(done, tables, output)
+            if not found.lists["flips"].is_empty():
+                write_figure(plot_flips(found.lists["flips"]), output.out, "flips")
+    show(found, output)
 
 
 def _write(study: Reopened, settings: CompositionSettings, out: Path) -> None:

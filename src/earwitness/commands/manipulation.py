@@ -16,17 +16,16 @@ def manipulate(path: StoreArgument, settings: ManipulationSettings, output: Aski
     """
     from ..report.plots.manipulation import plot_robustness
     from ..report.plots.style import write_figure
-    from ..study.stages.manipulation import flip_answers, write_signals
-    from ..study.stages.manipulation_tables import flip_table, manipulation_tables
+    from ..study.analyse import manipulate as do_manipulate
+    from ..study.stages.manipulation import write_signals
 
     with open_analysis(path, output) as (study, reporter):
-        done = flip_answers(study, settings, reporter)
-        tables = manipulation_tables(study, settings)
+        found = do_manipulate(study, settings, reporter)
         if output.out is not None:
             verified = write_signals(study, settings, output.out / "flips", reporter)
-            write_tables({"flips": flip_table(study, settings), "verified": verified}, output.out)
-            if settings.snrs and settings.counts and "robustness" in tables:
-                write_figure(plot_robustness(tables["robustness"]), output.out, "robustness")
+            write_tables({"verified": verified}, output.out)
+            if settings.snrs and settings.counts and "robustness" in found.summary:
+                write_figure(plot_robustness(found.summary["robustness"]), output.out, "robustness")
             if not verified.is_empty():
                 reporter.say(f"{verified['verified'].sum()} of {verified.height} flips verified from their files")
-    show(done, tables, output)
+    show(found, output)

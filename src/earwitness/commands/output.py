@@ -16,15 +16,16 @@ if TYPE_CHECKING:
     import polars as pl
     from rich.console import Console
 
-    from ..study.stages.units import Done
+    from ..study.analyse import Analysed
     from .options import Analysis
 
 
-def show(done: Done, tables: Mapping[str, pl.DataFrame], output: Analysis) -> None:
-    """Print an analysis' tables, write them where asked, say what failed; exits with 1 if anything did."""
-    print_tables(tables, output.form)
+def show(found: Analysed, output: Analysis) -> None:
+    """Print an analysis' tables, write all where asked, say what failed; exits with 1 if anything did."""
+    done = found.done
+    print_tables(found.summary, output.form)
     if output.out is not None:
-        write_tables(tables, output.out)
+        write_tables(found.tables, output.out)
     if output.form == "md":
         print("nothing to do: all of it is in the store" if not done.units else f"{done.units} units added")
         for line in done.failures:

@@ -8,7 +8,7 @@ import typer
 
 from ..search.settings import KINDS
 from .options import Analysis, StoreArgument
-from .output import show, write_tables
+from .output import show
 from .work import open_analysis
 
 
@@ -23,23 +23,14 @@ def spectral(
     """
     from ..report.plots.spectral import plot_densities, plot_entropies
     from ..report.plots.style import write_figure
-    from ..study.stages.spectral import (
-        COMPOSITE,
-        ORIGINAL,
-        density_table,
-        measure_spectra,
-        named_spectra,
-        spectral_tables,
-    )
+    from ..study.analyse import spectral as do_spectral
+    from ..study.stages.spectral import COMPOSITE, ORIGINAL, named_spectra
 
     shown = (ORIGINAL, *KINDS, COMPOSITE)
     with open_analysis(path, output) as (study, reporter):
-        done = measure_spectra(study, window, reporter)
-        tables = spectral_tables(study, window)
-        if output.out is not None:
-            densities = density_table(study, window)
-            write_tables({"power spectral density": densities}, output.out)
-            if not densities.is_empty():
-                write_figure(plot_densities(densities, shown), output.out, "densities")
-                write_figure(plot_entropies(named_spectra(study, window), shown), output.out, "entropies")
-    show(done, tables, output)
+        found = do_spectral(study, window, reporter)
+        densities = found.lists["power spectral density"]
+        if output.out is not None and not densities.is_empty():
+            write_figure(plot_densities(densities, shown), output.out, "densities")
+            write_figure(plot_entropies(named_spectra(study, window), shown), output.out, "entropies")
+    show(found, output)

@@ -118,7 +118,8 @@ def plot_estimates(data: Estimates, axes: Axes | None = None) -> Axes:
         if data.reference is not None:
             axes.axvline(data.reference, color="#6b7671", linestyle="--", linewidth=0.8)
         axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
-        axes.set(xlabel=data.unit, ylim=(-0.6, len(rows) - 0.4))
+        axes.set(ylim=(-0.6, len(rows) - 0.4))
+        axes.set_xlabel(data.unit, loc="right")  # long beside a narrow field: it reaches under the names
         axes.set_title(data.title, loc="left")
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)

@@ -263,13 +263,21 @@ def _is_known(search: Search, rows: Sequence[Mapping[str, Any]]) -> bool:
     return "size" in known.columns and known.filter(keeps_bound(search)).height > 0
 
 
+#: the columns that only a flip has
+_OF_FLIPS = {
+    "size": pl.Int64, "snr": pl.Float64, "margin": pl.Float64, "confidence": pl.Float64, "flac_confidence": pl.Float64,
+    "survives": pl.Boolean, "inaudible": pl.Boolean,
+} | dict.fromkeys(
+    ("variables", "gains", "hertz", "decibels", "degrees", "after", "flac_after", "certificate", "history"), pl.String
+)  # fmt: skip
+
+
 def with_names(study: Reopened, rows: pl.DataFrame) -> pl.DataFrame:
     """Rows with the models' specs for their ids, the columns of flips there even where nothing flipped."""
     if rows.is_empty():
         return rows
-    absent = {"size": pl.Int64, "snr": pl.Float64, "margin": pl.Float64, "history": pl.String, "survives": pl.Boolean}
     rows = rows.with_columns(
-        pl.lit(None, dtype=kind).alias(name) for name, kind in absent.items() if name not in rows.columns
+        pl.lit(None, dtype=kind).alias(name) for name, kind in _OF_FLIPS.items() if name not in rows.columns
     )
     names = study.specs
     return rows.with_columns(model=pl.col("model").replace_strict(names, return_dtype=pl.String))
