@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from earwitness.report import write_report
 from earwitness.study.answers import load_answers
 from earwitness.study.store import Store
 from planted_report import LABELS, RATE, SAMPLES, Pages
 from window import Window
 
+LIST_MODELS = Store.list_models
 HERTZ = RATE / SAMPLES
 
 
@@ -80,3 +83,26 @@ def test_a_narrow_screen_has_no_sideways_scroll(report_pages: Pages, browser: An
     page = opened.go("#/clip/1?model=A&beside=B")
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     opened.close()
+
+
+def test_a_link_shows_the_same_whatever_the_order_of_the_models(
+    report_pages: Pages, window: Window, browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = window.go("#/transfer?cell=0-1&kind=complete")
+    page.click("#behind-table a >> nth=0")
+    window.until("location.hash.startsWith('#/clip')")
+    link = page.evaluate("location.hash")
+    shown = page.locator(".models [aria-pressed=true]").inner_text().splitlines()[0]
+    monkeypatch.setattr(Store, "list_models", lambda store, key: LIST_MODELS(store, key)[::-1])
+    with Store(report_pages[0]) as store:
+        opened = Window(browser, write_report(store, tmp_path / "other"))
+    again = opened.go(link).locator(".models [aria-pressed=true]").inner_text().splitlines()[0]
+    assert (shown[0], again[0]) == ("A", "B")
+    assert shown[1:] == again[1:]
+    pair = opened.go("#/transfer?cell=0-1").evaluate("location.hash")
+    assert pair == "#/transfer?cell=0-1"
+    opened.page.click('[data-cell="0-1"]')
+    opened.until("location.hash.includes('%7E')")
+    cell = opened.page.evaluate("location.hash")
+    opened.close()
+    assert window.go(cell).locator('[data-cell="1-0"]').get_attribute("aria-pressed") == "true"

@@ -20,7 +20,7 @@ const clipView = async ({ argument, query }) => {
   const sets = study.kinds.filter((kind) => kind !== "original");
   const here = Object.fromEntries((await Promise.all(sets.map(loadKind))).map((signals) => [signals.kind, { signals, rows: rowsOf(signals, row) }]));
   const full = study.inFull.has(row) ? await loadClip(clips.id[row]) : null;
-  const asked = Math.max(0, models.findIndex((model) => model.key === query.get("model")));
+  const asked = Math.max(0, placeOfModel(query.get("model")));
   const seconds = clips.seconds[row];
 
   // the signals of one model, in order: the recording, its sets
@@ -67,7 +67,7 @@ const clipView = async ({ argument, query }) => {
       evidence?.follow(signal);
       image?.show(signal.kind === "original" ? null : full.sets[signal.name], signal.title);
       for (const cell of table.querySelectorAll("[data-column]")) cell.classList.toggle("chosen", cell.dataset.column === signal.name);
-      noteAddress(clipAddress(row, { model: model.key, signal: signal.kind === "original" ? "" : signal.kind, draw: signal.kind === "original" ? "" : signal.signals.draw[signal.at] || "" }));
+      noteAddress(clipAddress(row, { model: modelName(model), signal: signal.kind === "original" ? "" : signal.kind, draw: signal.kind === "original" ? "" : signal.signals.draw[signal.at] || "" }));
       tell();
     };
     const choices = h("fieldset", { class: "signals" }, h("legend", { class: "hidden" }, "Signal"), there.map((signal, i) =>
@@ -138,11 +138,12 @@ const clipView = async ({ argument, query }) => {
 
   let shown = null;
   const [body, redraw] = slot("div", { class: "reading" }, () => { shown?.player?.stop(); shown = other >= 0 ? besideBody({ row, full, own, said, seconds, signalsOf, missing }, [source, other], query.get("signal"), compare) : reading(source); return shown.nodes; });
-  let source = asked, other = models.findIndex((model, i) => i !== asked && model.key === query.get("beside"));
+  let source = asked, other = placeOfModel(query.get("beside"));
+  if (other === asked) other = -1;
   // the kind of set that is compared, and with whom
   const compare = (kind) => {
     query.set("signal", kind ?? "");
-    noteAddress(clipAddress(row, { model: models[source].key, beside: other < 0 ? "" : models[other].key, signal: kind ?? "" }));
+    noteAddress(clipAddress(row, { model: modelName(models[source]), beside: other < 0 ? "" : modelName(models[other]), signal: kind ?? "" }));
     return redraw();
   };
   const tabs = h("div", { class: "choices models", role: "group", "aria-label": "Whose signals" }, models.map((model, i) => h("button", {
@@ -158,7 +159,7 @@ const clipView = async ({ argument, query }) => {
     [h("option", { value: -1 }, "nobody"), models.map((model, i) => (i === source ? null : h("option", { value: i, selected: i === other }, `${model.key} ${model.name}`)))]);
   const beside = models.length > 1 ? h("p", null, h("label", { class: "field" }, h("span", null, "Beside"), others)) : null;
   const meta = [clips.truth(row) && `labelled ${clips.truth(row)}`, `${seconds.toFixed(2)} s at ${whole(clips.rate[row])} Hz`, clips.fitted(row), clips.dataset(row), clips.group(row), `clip ${clips.id[row]}`].filter(Boolean).join(" · ");
-  const go = (to, text, key) => h("a", { href: to >= 0 && to < clips.id.length ? clipAddress(to, { model: models[source].key }) : null, "aria-disabled": to < 0 || to >= clips.id.length, "data-key": key }, text);
+  const go = (to, text, key) => h("a", { href: to >= 0 && to < clips.id.length ? clipAddress(to, { model: modelName(models[source]) }) : null, "aria-disabled": to < 0 || to >= clips.id.length, "data-key": key }, text);
   await offer();
   await redraw();
   return {
@@ -173,7 +174,7 @@ const clipView = async ({ argument, query }) => {
     leave: () => shown?.player?.stop(),
     keys: (key) => {
       if (key === " " && shown.player) { shown.player.toggle(); return true; }
-      if (key === "j" || key === "k") { const to = row + (key === "j" ? 1 : -1); if (to >= 0 && to < clips.id.length) location.hash = clipAddress(to, { model: models[source].key }); return true; }
+      if (key === "j" || key === "k") { const to = row + (key === "j" ? 1 : -1); if (to >= 0 && to < clips.id.length) location.hash = clipAddress(to, { model: modelName(models[source]) }); return true; }
       return /^[1-9]$/.test(key) && shown.keys(key);
     },
   };

@@ -89,6 +89,12 @@ const address = (view, argument, query) => {
   const parts = new URLSearchParams(Object.entries(query ?? {}).filter(([, value]) => value !== "" && value !== null && value !== undefined && value !== false));
   return "#/" + view + (argument === undefined || argument === "" ? "" : "/" + encodeURIComponent(argument)) + (parts.size ? "?" + parts : "");
 };
+// a model as an address names it: so that the same link shows the same where models were added or stand in another order
+const modelName = (model) => (study.models.filter((other) => other.name === model.name).length === 1 ? model.name : model.key);
+const placeOfModel = (text) => {
+  const named = study.models.findIndex((model) => modelName(model) === text);
+  return named >= 0 ? named : study.models.findIndex((model) => model.key === text);
+};
 // note the state of a view in its address without going anywhere
 const noteAddress = (text) => { if (location.hash !== text) history.replaceState(null, "", text); };
 const clipAddress = (row, query) => address("clip", study.clips.id[row], query);

@@ -64,6 +64,13 @@ const matrixTable = (title, note, values, tell, difference, picked, pick) => {
     h("p", { class: "saves" }, saveTable(title, () => [["source", ...models.map((m) => m.spec)], ...models.map((m, i) => [m.spec, ...models.map((_, j) => values[i * n + j])])]), saveDrawing(title, () => matrixSvg(title, models, values, difference)))];
 };
 
+// a cell of the matrix as an address names it, and back: "0-1" where there is such a pair
+const cellName = (cell) => (cell ? cell.split("-").map((place) => modelName(study.models[place])).join("~") : "");
+const cellOf = (text) => {
+  const places = text.includes("~") ? text.split("~").map(placeOfModel) : text.split("-").map((part) => (/^\d+$/.test(part) ? Number(part) : -1));
+  return places.length === 2 && places.every((place) => study.models[place]) ? places.join("-") : "";
+};
+
 const transferView = async ({ query }) => {
   const kindsHere = study.kinds.filter((kind) => kind !== "inverse");
   const state = {
@@ -73,14 +80,14 @@ const transferView = async ({ query }) => {
     label: query.has("class") ? study.labels.indexOf(query.get("class")) : -1,
     epsilon: Number(query.get("eps")) > 0 && Number(query.get("eps")) <= 1 ? Number(query.get("eps")) : study.epsilon,
     empty: query.get("empty") !== "without",
-    cell: /^\d+-\d+$/.test(query.get("cell") ?? "") ? query.get("cell") : "",
+    cell: cellOf(query.get("cell") ?? ""),
     show: ["accepted", "rejected"].includes(query.get("show")) ? query.get("show") : "all",
     page: 0,
   };
   const note = () => noteAddress(address("transfer", "", {
     kind: state.kind, minus: state.minus, measure: state.measure === "alpha" ? "" : state.measure,
     class: state.label < 0 ? "" : study.labels[state.label], eps: state.epsilon === study.epsilon ? "" : state.epsilon,
-    empty: state.empty ? "" : "without", cell: state.cell, show: state.show === "all" ? "" : state.show,
+    empty: state.empty ? "" : "without", cell: cellName(state.cell), show: state.show === "all" ? "" : state.show,
   }));
   const byConstruction = () => ["robust", "robust_complete", "sufficient", "complete", "one_complete", "original"].includes(state.kind) && !state.minus && state.measure === "alpha";
   const wanted = () => ({ label: state.label, empty: state.empty });
@@ -135,7 +142,7 @@ const transferView = async ({ query }) => {
         page.map((row) => {
           const at = row * n + j, status = stateOf(signals, row, j, state.epsilon);
           return h("tr", { "data-clip": study.clips.id[signals.clip[row]] },
-            h("th", { scope: "row", class: "text" }, h("a", { href: clipAddress(signals.clip[row], { model: a.key, signal: state.kind, draw: signals.draw[row] || "" }) }, study.clips.name[signals.clip[row]]), signals.draw[row] ? ` (set ${signals.draw[row] + 1})` : ""),
+            h("th", { scope: "row", class: "text" }, h("a", { href: clipAddress(signals.clip[row], { model: modelName(a), signal: state.kind, draw: signals.draw[row] || "" }) }, study.clips.name[signals.clip[row]]), signals.draw[row] ? ` (set ${signals.draw[row] + 1})` : ""),
             h("td", { class: "text" }, study.labels[signals.label[row]]), h("td", { class: "text" }, study.labels[signals.answer[at]]),
             h("td", { class: "verdict" }, mark(status), h("span", null, STATES[status])),
             h("td", { class: "n" }, state.kind === "original" ? "" : share(signals.probability[at] / 65535)),
