@@ -17,6 +17,7 @@ from earwitness.transferability.comparison import MEASURES
 from earwitness.transferability.options import Options
 from test_cli import call
 from test_study import do, make_clips, study_of
+from window import Window
 
 ROBUST = {"questions": 20, "verified": 36, "searched": 4}
 
@@ -75,6 +76,36 @@ def test_what_was_asked_otherwise_is_named_and_found(stores: dict[str, Path]) ->
     accepted = row(found, "sufficient", "accepted")
     assert accepted["difference"] == pytest.approx(accepted["second"] - accepted["first"])
     assert found.tables["rates"].filter(measure="survives").is_empty()  # the second was not asked
+
+
+def test_a_page_has_another_study_beside_it(stores: dict[str, Path], browser: Any, tmp_path: Path) -> None:
+    words = (
+        "report",
+        stores["plain"],
+        "--out",
+        tmp_path,
+        "-q",
+        "--beside",
+        stores["coarse"],
+        "--beside",
+        stores["plain"],
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        assert call(patch, *words) == 0
+        assert call(patch, *words[:-1], stores["elsewhere"]) == 2
+    window = Window(browser, tmp_path / "index.html")
+    page = window.go("#/section/beside-1")
+    assert "search.domain" in page.inner_text("main")
+    table = page.locator("section.block", has=page.locator("h2:text-is('All rates beside each other')"))
+    wanted = row(compared(stores, "plain", "coarse"), "sufficient", "size")["second"]
+    sizes = table.locator("tr", has_text="sufficient").filter(has_text="size").filter(has_text="all")
+    assert (
+        f"{wanted:.3f}" in sizes.first.inner_text().replace("\u202f", "") or f"{wanted:g}" in sizes.first.inner_text()
+    )
+    assert window.faults() == []
+    # beside itself nothing differs, and the line is where nothing differs
+    assert "Nothing." in window.go("#/section/beside-2").inner_text("main")
+    window.close()
 
 
 def test_only_what_both_have_counts(stores: dict[str, Path]) -> None:

@@ -227,13 +227,18 @@ class Study:
         with Store(self.path) as store:
             return {block.title: block for section in make_sections(store, data) for block in section.blocks}
 
-    def report(self, out: Path_, *, single_file: bool = False, clips: int | None = None) -> Path:
-        """Write the page; its path."""
+    def report(
+        self, out: Path_, *, single_file: bool = False, clips: int | None = None, beside: Sequence[Path_] = ()
+    ) -> Path:
+        """Write the page, with a section for each store of another study that is to stand beside it; its path."""
         from .report.page import write_report
         from .study.answers import epsilon_of
 
         with Store(self.path) as store:
-            return write_report(store, Path(out), epsilon=epsilon_of(store), full=clips, single_file=single_file)
+            return write_report(
+                store, Path(out), epsilon=epsilon_of(store), full=clips, single_file=single_file,
+                beside=[fspath(other) for other in beside],
+            )  # fmt: skip
 
     def page(self, height: int = 800, clips: int = 5) -> Page:
         """The page as a notebook shows it, with the sounds of so many clips."""

@@ -24,6 +24,9 @@ def report(
         int | None, typer.Option(help="Pictures and sounds of the first N clips; default: 50, or 10 in a single file.")
     ] = None,
     clip: ClipOption = None,
+    beside: Annotated[
+        list[Path] | None, typer.Option(help="The store of another study of these recordings, compared; repeatable.")
+    ] = None,
     single_file: Annotated[bool, typer.Option("--single-file", help="One file that holds everything.")] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -45,7 +48,7 @@ def report(
 
         page = write_report(
             store, out, epsilon=epsilon_of(store, epsilon), full=clips, asked=clip or (), single_file=single_file,
-            progress=progress,
+            beside=beside or (), progress=progress,
         )  # fmt: skip
     print_written([page.resolve()], as_json)
 

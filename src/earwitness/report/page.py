@@ -36,6 +36,7 @@ from .data import Signals, StudyData, load_study, read_originals
 from .headline import headline
 from .listening import Listener
 from .sections import make_sections, section_json
+from .sections.comparison import comparison
 from .sounds import Folder, Inline
 
 #: how many clips have pictures and sounds where the caller does not say: in a folder, and in one file
@@ -53,7 +54,7 @@ PROGRAMS = (
 
 def write_report(
     store: Store, out: str | Path, *, epsilon: float = 0.5, full: int | None = None, asked: Sequence[str] = (),
-    single_file: bool = False, progress: Callable[[int, int], None] | None = None,
+    single_file: bool = False, beside: Sequence[str | Path] = (), progress: Callable[[int, int], None] | None = None,
 ) -> Path:  # fmt: skip
     """Write the page of a study.
 
@@ -74,6 +75,9 @@ def write_report(
         Clips to show in full besides: ids, file names or paths.
     single_file : bool
         Write one file that holds everything: ``out`` itself if it ends in ``.html``, else ``index.html`` in it.
+    beside : sequence of str or Path
+        Stores of other studies of the same recordings: a section each, by
+        :func:`earwitness.study.comparison.compare_studies`.
     progress : callable, optional
         Told (clips done, clips) after each clip in full.
 
@@ -85,12 +89,14 @@ def write_report(
     Raises
     ------
     ConfigError
-        ``out`` cannot be written, ``epsilon`` is out of range, or a clip asked for is not in the study.
+        ``out`` cannot be written, ``epsilon`` is out of range, a clip asked for is not in the study, or a study beside
+        it shares no recording or model with it.
     StoreError
-        The store holds no study yet.
+        A store holds no study yet.
     """
     out = Path(out)
     data = load_study(store, epsilon)
+    others = [comparison(store, data, Path(other), number) for number, other in enumerate(beside, 1)]
     named = single_file and out.suffix.lower() in (".html", ".htm")
     folder, page = (out.parent, out) if named else (out, out / "index.html")
     chunks: Scripts | Elements = Elements() if single_file else Scripts(folder)
@@ -110,14 +116,14 @@ def write_report(
         # of a file that is to stay small, those that leave room for one more
         if not (full or asked) and isinstance(chunks, Elements) and chunks.size * (1 + 1 / len(shown)) > MOST_INLINE:
             break
-    sections = make_sections(store, data)
+    sections = [*make_sections(store, data), *others]
     for section in sections:
         chunks.put(f"section-{section.id}", section_json(section, keeper))
     for kind, signals in data.signals.items():
         chunks.put(f"kind-{kind}", _kind_json(signals))
     study = _study_json(data, store, shown, listener)
     study["sections"] = [[section.id, section.title] for section in sections]
-    study["command"] = _command(store, out, asked, full, single_file)
+    study["command"] = _command(store, out, asked, full, single_file, beside)
     chunks.put("study", study)
     try:
         _put(page, render(data, chunks.inline, single_file), chunks, keeper)
@@ -252,13 +258,17 @@ def _study_json(data: StudyData, store: Store, rows: list[int], listener: Listen
     }  # fmt: skip
 
 
-def _command(store: Store, out: Path, asked: Sequence[str], full: int | None, single_file: bool) -> str:
+def _command(
+    store: Store, out: Path, asked: Sequence[str], full: int | None, single_file: bool, beside: Sequence[str | Path]
+) -> str:
     """The command that made this page, to which the page adds what else is wanted."""
     parts = ["earwitness", "report", str(store.path), "--out", str(out)]
     parts += ["--single-file"] if single_file else []
     parts += [] if full is None else ["--clips", str(full)]
     for clip in asked:
         parts += ["--clip", clip]
+    for other in beside:
+        parts += ["--beside", str(other)]
     return shlex.join(parts)
 
 
