@@ -18,6 +18,7 @@ from earwitness.transferability.overlap import jaccard
 from earwitness.transferability.statistics.correlations import (
     correlation_interval,
     matrix_correlation,
+    pooled_matrix_correlation,
     rank_correlation,
 )
 from earwitness.transferability.statistics.flat_earthers import find_flat_earthers, flat_earther_scores
@@ -185,6 +186,29 @@ def test_matrix_correlation_permutes_models() -> None:
     a[0, 1] = np.nan
     assert matrix_correlation(a, b).n == 5
     assert np.isnan(matrix_correlation(np.ones((3, 3)), a[:3, :3]).rho)
+
+
+def test_families_are_ranked_each_for_itself_and_permuted_within() -> None:
+    rng = np.random.default_rng(3)
+    x, y, z = rng.normal(size=(3, 5, 5))
+    one = pooled_matrix_correlation([(x, y)])
+    assert one.rho == pytest.approx(matrix_correlation(x, y).rho)
+    assert one.n == 5
+    # a family of much higher values in both makes no correlation, and its own order is all that counts
+    pooled = pooled_matrix_correlation([(x, y), (100 + np.exp(x), 50 + 3 * y)])
+    assert pooled.rho == pytest.approx(one.rho)
+    assert pooled.n == 9
+    assert pooled_matrix_correlation([(x, y), (x, -y)]).rho == pytest.approx(0, abs=1e-12)
+    same = pooled_matrix_correlation([(x, x), (y, y), (z, z)], draws=499)
+    assert same.rho == pytest.approx(1)
+    assert same.low > matrix_correlation(x, x).low  # of more models the interval is narrower
+    assert same.p == pytest.approx(1 / 500)
+    families = ([(a, b) for a, b in rng.normal(size=(3, 2, 4, 4))] for _ in range(200))
+    apart = [pooled_matrix_correlation(one, draws=199).p for one in families]
+    assert 0.4 < np.mean(apart) < 0.6  # where there is nothing p is as often high as low
+    x[0, 1] = np.nan
+    assert pooled_matrix_correlation([(x, y), (np.ones((3, 3)), z[:3, :3])]).n == 7
+    assert np.isnan(pooled_matrix_correlation([(np.ones((3, 3)), z[:3, :3])]).rho)
 
 
 def test_jaccard_weighted_by_energy() -> None:

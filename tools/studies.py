@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 import earwitness
 from earwitness.analyses.settings import CompositionSettings, ManipulationSettings
@@ -26,6 +29,7 @@ from earwitness.search.settings import REVISION, ROBUST_REVISION
 from earwitness.study.comparison import compare_studies
 from earwitness.study.export import to_csv
 from earwitness.study.store import Store
+from earwitness.transferability.statistics.correlations import pooled_matrix_correlation
 
 PAGES = Path(__file__).resolve().parents[1] / "docs" / "studies"
 TABLES = (
@@ -39,7 +43,11 @@ BLOCK = re.compile(
 #: what a spec says before the model's name: its back end and where it lies
 SPEC = re.compile(r"^\w+:(?:.*[/\\])?(?:[^:/]*\.py:)?")
 #: analyses beside the tables, by study
-ANALYSES = {"deepfake": ("compose", "spectral", "fidelity", "manipulate"), "emotion": ("manipulate",)}
+ANALYSES = {
+    "deepfake": ("compose", "spectral", "fidelity", "manipulate"),
+    "emotion": ("manipulate",),
+    "music": ("manipulate",),
+}
 
 
 #: what a study is laid beside: its file with these settings in place of its own
@@ -67,8 +75,32 @@ def make(name: str) -> None:
         other = earwitness.Study.from_toml(PAGES / f"{name}.toml", given).run()
         with Store(study.path) as first, Store(other.path) as second:
             write(compare_studies(first, second).tables["rates"], folder / f"against-{title}.csv")
+    if (PAGES / "music").is_dir():
+        write(pool_flips(), PAGES / "music" / "flips-over-all-tasks.csv")
     made = {"revision": [REVISION, ROBUST_REVISION], "recordings": study.status["clips"]}
     (folder / "made.json").write_text(json.dumps(made) + "\n", encoding="utf-8")
+
+
+def pool_flips() -> pl.DataFrame:
+    """Where sufficient signals transfer, do flips? Over the pairs of models of all tasks, ranked within each."""
+    parts = [pl.read_csv(path) for path in sorted(PAGES.glob("*/manipulate-transfer-of-flips.csv"))]
+    rows = []
+    for bound in parts[0]["bound"].unique(maintain_order=True):
+        families = [matrices_of(part.filter(pl.col("bound") == bound)) for part in parts]
+        found = pooled_matrix_correlation(families)
+        pairs = sum(int(np.isfinite(x * y).sum()) for x, y in families)
+        rows.append((bound, len(families), pairs, found.rho, found.low, found.high, found.p))
+    return pl.DataFrame(rows, schema=["bound", "tasks", "pairs", "rho", "rho_low", "rho_high", "p"], orient="row")
+
+
+def matrices_of(table: pl.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """α and the share of flips that transfer, each [models, models]."""
+    names = sorted({*table["source"], *table["judge"]})
+    alpha, changed = (np.full((len(names), len(names)), np.nan) for _ in range(2))
+    for row in table.iter_rows(named=True):
+        at = names.index(row["source"]), names.index(row["judge"])
+        alpha[at], changed[at] = row["alpha"], row["changed"]
+    return alpha, changed
 
 
 def analyse(study: earwitness.Study, analysis: str) -> dict[str, pl.DataFrame]:
@@ -120,6 +152,8 @@ def rows_of(found: re.Match[str], folder: Path) -> str:
 
 def tell(value: object) -> str:
     """A cell."""
+    if isinstance(value, float) and math.isnan(value):
+        value = None
     if isinstance(value, float):
         value = 0.0 if abs(value) < 1e-12 else value
         small = 0 < abs(value) < 0.005

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,6 +71,41 @@ def matrix_correlation(x: Real, y: Real, *, level: float = 0.95, draws: int = DR
     nulls = np.einsum("dij,ij->d", mine[orders[:, :, None], orders[:, None, :]], theirs)
     p = _two_sided(float((mine * theirs).sum()), nulls, n)
     return Correlation(models, whole.rho, *correlation_interval(whole.rho, models, level), p)
+
+
+def pooled_matrix_correlation(
+    families: Sequence[tuple[Real, Real]], *, level: float = 0.95, draws: int = DRAWS, seed: int = 0
+) -> Correlation:
+    """:func:`matrix_correlation` over several sets of models, ranked within each: no pair spans two.
+
+    Ranks are centred within a family, so that a family in which both are high makes no correlation, and are shares of
+    its pairs. Rows and columns are permuted within families. ``n``, which the interval takes, counts models, less one
+    for each family after the first: each has a mean of its own.
+
+    Parameters
+    ----------
+    families : sequence of (float64 [n, n], float64 [n, n])
+    """
+    check_level(level)
+    nan = float("nan")
+    ranks = []
+    for x, y in families:
+        known = np.isfinite(x) & np.isfinite(y) & ~np.eye(len(x), dtype=bool)
+        one, two = (_centred_ranks(np.where(known, part, np.nan)) for part in (x, y))
+        # of a large family no more than of a small one: ranks are as shares of its pairs
+        ranks.append((one / max(known.sum(), 1), two / max(known.sum(), 1), known))
+    n = sum(int((known.any(axis=0) | known.any(axis=1)).sum()) for *_, known in ranks) - len(ranks) + 1
+    scale = float(np.sqrt(sum((one**2).sum() for one, *_ in ranks) * sum((two**2).sum() for _, two, _ in ranks)))
+    if scale == 0:
+        return Correlation(n, nan, nan, nan, nan)
+    rho = float(sum((one * two).sum() for one, two, _ in ranks)) / scale
+    nulls = np.zeros(draws)
+    for place, (one, two, _) in enumerate(ranks):
+        rng = np.random.default_rng([seed, place])
+        orders = np.argsort(rng.random((draws, len(one))), axis=1)
+        nulls += np.einsum("dij,ij->d", one[orders[:, :, None], orders[:, None, :]], two) / scale
+    extreme = int((np.abs(nulls) >= abs(rho) * (1 - TIE) - TIE).sum())
+    return Correlation(n, rho, *correlation_interval(rho, n, level), (1 + extreme) / (1 + draws))
 
 
 def correlation_interval(rho: float, n: int, level: float = 0.95) -> tuple[float, float]:
