@@ -29,7 +29,7 @@ class Best:
         """Take the set if it is smaller, or certified at the same size; whether it was taken."""
         certificate = certificate or Certificate()
         if self.mask is not None:
-            old, new = int(self.mask.sum()), int(mask.sum())
+            old, new = int(np.count_nonzero(self.mask)), int(np.count_nonzero(mask))
             if new > old or (new == old and certificate.kind == "none"):
                 return False
         self.mask, self.certificate = mask, certificate
@@ -99,7 +99,7 @@ def smallest(candidates: Mask, slack: NDArray[np.float64]) -> Mask | None:
     passing = np.flatnonzero(slack >= TOLERANCE)
     if not passing.size:
         return None
-    return np.asarray(candidates[passing[np.argmin(candidates[passing].sum(axis=1))]])
+    return np.asarray(candidates[passing[np.argmin(np.count_nonzero(candidates[passing], axis=1))]])
 
 
 def extend(mask: Mask, parts: Iterable[NDArray[np.intp]]) -> Mask:

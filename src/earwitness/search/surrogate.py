@@ -90,11 +90,15 @@ class Surrogate:
         return np.log10(pooled + FLOOR)
 
     def _pool(self, masks: Mask) -> Values:
-        rows, variables = np.nonzero(masks)
-        place, count = rows * BANDS + self._band[variables], len(masks) * BANDS
+        # a mask at a time: what is kept of one stays in the cache, and of all it would fill the memory
         lower, upper = self._shares
-        pooled = np.bincount(place, lower[variables], count) + np.bincount(place + 1, upper[variables], count)
-        return np.asarray(pooled.reshape(len(masks), BANDS))
+        pooled = np.empty((len(masks), BANDS))
+        for row, mask in enumerate(masks):
+            kept = np.flatnonzero(mask)
+            band = self._band[kept]
+            pooled[row] = np.bincount(band, lower[kept], BANDS)
+            pooled[row] += np.bincount(band + 1, upper[kept], BANDS)
+        return pooled
 
 
 class _Learnt:
@@ -116,6 +120,6 @@ class _Learnt:
         slack = self._part.slack(log_probabilities)
         self.process.learn(self._describe(self._asked), slack)
         if self._missed is not None:
-            near = np.flatnonzero((slack < 0) & (self._asked.sum(axis=1) <= NEAR))
+            near = np.flatnonzero((slack < 0) & (np.count_nonzero(self._asked, axis=1) <= NEAR))
             self._missed += [(float(slack[row]), np.flatnonzero(self._asked[row])) for row in near]
         return slack
