@@ -24,7 +24,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 import earwitness
-from earwitness.analyses.settings import CompositionSettings, ManipulationSettings
+from earwitness.analyses.settings import CompositionSettings, FidelitySettings, ManipulationSettings
+from earwitness.report.sections import Estimates
 from earwitness.search.settings import REVISION, ROBUST_REVISION
 from earwitness.study.comparison import compare_studies
 from earwitness.study.export import to_csv
@@ -44,9 +45,16 @@ BLOCK = re.compile(
 SPEC = re.compile(r"^\w+:(?:.*[/\\])?(?:[^:/]*\.py:)?")
 #: analyses beside the tables, by study
 ANALYSES = {
-    "deepfake": ("compose", "spectral", "fidelity", "manipulate"),
+    "deepfake": ("compose", "spectral", "fidelity", "manipulate", "inaudible"),
+    "detectors": ("removals",),
     "emotion": ("manipulate",),
     "music": ("manipulate",),
+}
+#: flips sought: of any kind, and within so much noise; such as nobody hears, by cells of the STFT; by bins gone alone
+FLIPS = {
+    "manipulate": ManipulationSettings(counts=(1, 5), snrs=(20.0, 30.0)),
+    "inaudible": ManipulationSettings(domain="stft:512:256", masking=True, snrs=(), counts=(250, 2500)),
+    "removals": ManipulationSettings(actions=("remove",), counts=(1, 5), snrs=(), budget=150),
 }
 
 
@@ -56,7 +64,13 @@ BESIDE: dict[str, tuple[str, dict[str, object]]] = {
         "store": "../../emotion-freqrex.db", "data.limit": 2, "search.search": "freqrex", "search.budget": 1500,
         "robust.questions": 10,
     }),
+    "deepfake": ("freqrex", {
+        "store": "../../deepfake-freqrex.db", "data.limit": 8, "search.search": "freqrex", "search.budget": 1500,
+        "robust.questions": 10,
+    }),
 }  # fmt: skip
+#: a folder with Whisper in CTranslate2's format, for transcripts (docs/deepfake-analyses.md)
+WHISPER = os.environ.get("EARWITNESS_WHISPER", "")
 
 
 def make(name: str) -> None:
@@ -66,15 +80,18 @@ def make(name: str) -> None:
     folder.mkdir(exist_ok=True)
     for table_name in TABLES:
         write(study.tables[table_name], folder / f"{table_name}.csv")
+    if isinstance(beyond := study.blocks.get("Convincing beyond chance"), Estimates):
+        columns = ["signals", "difference", "low", "high"]
+        write(pl.DataFrame(beyond.rows, schema=columns, orient="row"), folder / "beyond-chance.csv")
     for analysis in ANALYSES.get(name, ()):
-        for title, table in analyse(study, analysis).items():
-            if table.height <= 400:  # what is told by clip stays in the store
-                write(table, folder / f"{analysis}-{title.replace(' ', '-').replace(',', '')}.csv")
+        write_all(analyse(study, analysis), folder / analysis)
     if name in BESIDE:
         title, given = BESIDE[name]
         other = earwitness.Study.from_toml(PAGES / f"{name}.toml", given).run()
         with Store(study.path) as first, Store(other.path) as second:
             write(compare_studies(first, second).tables["rates"], folder / f"against-{title}.csv")
+        if "fidelity" in ANALYSES[name]:
+            write_all(analyse(other, "fidelity"), folder / f"{title}-fidelity")
     if (PAGES / "music").is_dir():
         write(pool_flips(), PAGES / "music" / "flips-over-all-tasks.csv")
     made = {"revision": [REVISION, ROBUST_REVISION], "recordings": study.status["clips"]}
@@ -110,8 +127,15 @@ def analyse(study: earwitness.Study, analysis: str) -> dict[str, pl.DataFrame]:
     if analysis == "spectral":
         return study.spectral()
     if analysis == "fidelity":
-        return study.fidelity()
-    return study.manipulate(ManipulationSettings(counts=(1, 5), snrs=(20.0, 30.0)))
+        return study.fidelity(FidelitySettings(recogniser=f"faster-whisper:{WHISPER}" if WHISPER else ""))
+    return study.manipulate(FLIPS[analysis])
+
+
+def write_all(tables: dict[str, pl.DataFrame], start: Path) -> None:
+    """An analysis' tables as CSV, named by a beginning and their titles; what is told by clip stays in the store."""
+    for title, table in tables.items():
+        if table.height <= 200:
+            write(table, start.with_name(f"{start.name}-{title.replace(' ', '-').replace(',', '')}.csv"))
 
 
 def write(table: pl.DataFrame, path: Path) -> None:
@@ -136,7 +160,7 @@ def rows_of(found: re.Match[str], folder: Path) -> str:
     for condition in found["where"].split():
         column, _, values = condition.partition("=")
         table = table.filter(pl.col(column).cast(pl.String).is_in(values.split(",")))
-    columns = [re.fullmatch(r"(\w+)(?:\[(\w+),(\w+)\])?", one) for one in found["columns"].split()]
+    columns = [re.fullmatch(r"([\w-]+)(?:\[(\w+),(\w+)\])?", one) for one in found["columns"].split()]
     assert all(columns), found["columns"]
     names = [one[1] for one in columns if one]
     lines = [" | ".join(name.replace("_", " ") for name in names), " | ".join(["---"] * len(names))]

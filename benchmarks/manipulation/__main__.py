@@ -1,7 +1,8 @@
 """How often the answers of real classifiers flip when one bin, or five, of the whole clip's spectrum change.
 
 ``python -m benchmarks.manipulation --out RESULTS.json`` measures; ``--table RESULTS.json...`` prints the tables.
-Digit models and recordings are the shared folder's (``EARWITNESS_SHARED``); taggers and music are built in.
+Digit models and recordings are the shared folder's (``EARWITNESS_SHARED``); taggers and 3 s of
+music are built in; ``gtzan`` are the taggers on 15 s of the shared folder's music.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ TAGGERS = ("msd-musicnn", "msd-vgg", "mtt-musicnn", "mtt-vgg")
 def main() -> None:
     """Measure, or print tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--family", choices=("digits", "taggers"), default="digits")
+    parser.add_argument("--family", choices=("digits", "taggers", "gtzan"), default="digits")
     parser.add_argument("--models", nargs="*", help="names within the family; default: all")
     parser.add_argument("--clips", type=int, default=20)
+    parser.add_argument("--actions", nargs="*", default=ACTIONS, choices=ACTIONS, help="only these, each by itself")
     parser.add_argument("--budget", type=int, default=300)
     parser.add_argument("--gain", type=float, default=40.0)
     parser.add_argument("--gradients", action="store_true", help="order changes by gradients; default: black-box")
@@ -62,8 +64,10 @@ def main() -> None:
 def measure(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """One row a model, clip and kind of change."""
     classifiers, clips = load(arguments.family, arguments.models, arguments.clips)
-    searches: list[tuple[tuple[str, ...], Bounds]] = [((action,), Bounds(gain=arguments.gain)) for action in ACTIONS]
-    searches.append((ACTIONS, Bounds(gain=arguments.gain)))
+    bounds = Bounds(gain=arguments.gain)
+    searches: list[tuple[tuple[str, ...], Bounds]] = [((action,), bounds) for action in arguments.actions]
+    if len(searches) == len(ACTIONS):
+        searches.append((ACTIONS, bounds))
     if arguments.masked:
         searches = [(ACTIONS, Bounds(count, arguments.gain, margin=0.0)) for count in sorted(arguments.masked)]
     domain = Domain.parse(CELLS if arguments.masked else "rfft")
@@ -91,19 +95,26 @@ def measure(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def load(family: str, names: list[str] | None, count: int) -> tuple[list[Classifier], dict[str, Clip]]:
     """The classifiers of a family, and clips."""
+    shared = Path(os.environ.get("EARWITNESS_SHARED", Path(__file__).parents[3] / "shared"))
     if family == "digits":
-        shared = Path(os.environ.get("EARWITNESS_SHARED", Path(__file__).parents[3] / "shared"))
         models: list[Model] = [open_model(f"hf:{shared}/models/hf/digits/{name}") for name in names or DIGITS]
         files = sorted((shared / "data" / "fsdd").glob("*.flac"))
-        chosen = [files[round(i * (len(files) - 1) / max(count - 1, 1))] for i in range(count)]
-        return [Classifier(model) for model in models], {f.stem: audio.read(f, 16_000, 1.0) for f in chosen}
+        return [Classifier(model) for model in models], read_some(files, count, 1.0)
     taggers = [open_model(f"builtin:{name}") for name in names or TAGGERS]
     everyone = [open_model(f"builtin:{name}") for name in TAGGERS] if names else taggers
     labels = align(everyone)
     kept = [i for i, model in enumerate(everyone) if not names or model.spec.split(":")[1] in names]
     classifiers = [aligned(everyone, labels)[i] for i in kept]
+    if family == "gtzan":
+        return classifiers, read_some(sorted((shared / "data" / "gtzan").glob("*.flac")), count, 15.0)
     recordings = builtin_recordings(count)
     return classifiers, {Path(r.path).stem: audio.read(r.path, 16_000, 3.0) for r in recordings}
+
+
+def read_some(files: list[Path], count: int, seconds: float) -> dict[str, Clip]:
+    """Clips of so many files, spread evenly over them."""
+    chosen = [files[round(i * (len(files) - 1) / max(count - 1, 1))] for i in range(count)]
+    return {file.name.removesuffix(".flac"): audio.read(file, 16_000, seconds) for file in chosen}
 
 
 def to_table(rows: list[dict[str, Any]]) -> str:
