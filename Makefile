@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # torch first and pinned: any other specifier may pull gigabytes of CUDA libraries
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check lint fuzz docs wheel locked clean
+.PHONY: demo test check lint fuzz bench docs wheel locked clean
 
 $(VENV)/core: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
@@ -52,6 +52,15 @@ $(VENV)/docs: $(VENV)/core
 	@echo "installing what the documentation needs"
 	$(INSTALL) --editable '.[docs]'
 	touch $@
+
+# everything that is measured, hours of it: what of it fits an evening is in benchmarks/*/README.md
+bench: $(VENV)/dev
+	$(BIN)/python -m benchmarks.cost --page
+	$(BIN)/python -m benchmarks.search
+	$(BIN)/python -m benchmarks.study
+	$(BIN)/python -m benchmarks.report
+	$(BIN)/python -m benchmarks.frontends
+	$(BIN)/python -m benchmarks.evidence.robust
 
 docs: $(VENV)/docs
 	$(BIN)/mkdocs build

@@ -95,6 +95,23 @@ def test_spectra_of_every_clip_and_signal_are_measured_once(store: Path) -> None
     np.testing.assert_allclose(mine["density"], expected / expected.sum(), atol=1e-4)
 
 
+def test_sets_that_a_study_grows_by_are_measured_and_none_twice(planted: Path, store: Path) -> None:
+    with Store(store, write=True) as opened:
+        measure_spectra(reopen(opened, "cpu", trust_models=True))
+        measure_fidelity(reopen(opened, "cpu", trust_models=True), kinds=("sufficient", "robust"))
+    do(study_of(planted.parent / "clips", "low", "high", robust={"views": ["gain:6"], "verified": 36}), store)
+    with Store(store, write=True) as opened:
+        study = reopen(opened, "cpu", trust_models=True)
+        robust = study.subsets("robust")
+        grown = robust.unique(["clip", "model"]).height
+        assert grown > 0
+        assert measure_spectra(study).units == measure_fidelity(study, kinds=("sufficient", "robust")).units == grown
+        for rows in (read_spectra(study), read_fidelity(study, kinds=("sufficient", "robust"))):
+            assert rows.filter(kind="robust").height == robust.height
+            assert rows.filter(kind="sufficient").height == study.subsets("sufficient").height
+        assert measure_spectra(study).units == 0
+
+
 def test_a_class_without_signals_in_it_is_silent_and_not_compared(store: Path) -> None:
     with Store(store, write=True) as opened:
         study = reopen(opened, "cpu", trust_models=True)

@@ -42,19 +42,12 @@ BLOCK = re.compile(
     r"(<!-- (?P<file>[\w-]+/[\w-]+\.csv)(?P<where>[^:>]*): (?P<columns>[^>]+?) -->\n)(?P<rows>.*?)(<!-- end -->)", re.S
 )
 #: what a spec says before the model's name: its back end and where it lies
-SPEC = re.compile(r"^\w+:(?:.*[/\\])?(?:[^:/]*\.py:)?")
+SPEC = re.compile(r"^(?:\w+:)?(?:.*[/\\])?(?:[^:/]*\.py:)?")
 #: analyses beside the tables, by study
 ANALYSES = {
-    "deepfake": ("compose", "spectral", "fidelity", "manipulate", "inaudible"),
-    "detectors": ("removals",),
+    "deepfake": ("compose", "spectral", "fidelity", "manipulate"),
     "emotion": ("manipulate",),
     "music": ("manipulate",),
-}
-#: flips sought: of any kind, and within so much noise; such as nobody hears, by cells of the STFT; by bins gone alone
-FLIPS = {
-    "manipulate": ManipulationSettings(counts=(1, 5), snrs=(20.0, 30.0)),
-    "inaudible": ManipulationSettings(domain="stft:512:256", masking=True, snrs=(), counts=(250, 2500)),
-    "removals": ManipulationSettings(actions=("remove",), counts=(1, 5), snrs=(), budget=150),
 }
 
 
@@ -128,7 +121,7 @@ def analyse(study: earwitness.Study, analysis: str) -> dict[str, pl.DataFrame]:
         return study.spectral()
     if analysis == "fidelity":
         return study.fidelity(FidelitySettings(recogniser=f"faster-whisper:{WHISPER}" if WHISPER else ""))
-    return study.manipulate(FLIPS[analysis])
+    return study.manipulate(ManipulationSettings(counts=(1, 5), snrs=(20.0, 30.0)))
 
 
 def write_all(tables: dict[str, pl.DataFrame], start: Path) -> None:
@@ -141,9 +134,10 @@ def write_all(tables: dict[str, pl.DataFrame], start: Path) -> None:
 def write(table: pl.DataFrame, path: Path) -> None:
     """A table as CSV, models by their names and paths left out, numbers to six digits."""
     gone = [name for name in ("path", "spec", "file") if name in table.columns]
+    table = table.drop(gone).rename(lambda name: SPEC.sub("", name))
     reals = [name for name, kind in table.schema.items() if kind.is_float()]
     models = [name for name in ("model", "source", "judge") if name in table.columns]
-    rounded = table.drop(gone).with_columns(
+    rounded = table.with_columns(
         pl.col(reals).round_sig_figs(6), pl.col(models).str.replace(SPEC.pattern, "")
     )  # fmt: skip
     path.write_text(to_csv(rounded), encoding="utf-8")

@@ -26,7 +26,7 @@ from ...signal.audio import SILENCE
 from ...transferability.statistics.rates import cluster_bootstrap
 from ..progress import Reporter
 from ..reopen import Reopened
-from .units import Done, Rows, Unit, do_units
+from .units import Done, Rows, Unit, do_units, of_sets_there, unit_of_sets
 
 ANALYSIS = "fidelity"
 #: the clip itself
@@ -86,7 +86,10 @@ def read_fidelity(study: Reopened, spec: str = "", kinds: Sequence[str] = Fideli
         ``silent``, ``text``, and for each measure its value (``character``, ``word``, ``indel``, ``stoi``, ``estoi``,
         ``si_sdr`` in dB) or, where it is null, why (``why_character``, ...).
     """
-    return study.store.results(study.key, ANALYSIS, _options(spec, kinds))
+    rows = study.store.results(study.key, ANALYSIS, _options(spec, kinds))
+    if rows.is_empty():
+        return rows
+    return of_sets_there(rows, study.subsets().filter(pl.col("kind").is_in(list(kinds))))
 
 
 def fidelity_table(study: Reopened, spec: str = "", kinds: Sequence[str] = FidelitySettings.kinds) -> pl.DataFrame:
@@ -180,7 +183,7 @@ def _signal_units(study: Reopened, heard: _Heard, clips: dict[int, str], kinds: 
     subsets = study.subsets().filter(pl.col("kind").is_in(list(kinds)) & pl.col("clip").is_in(list(clips)))
     for (clip, model), part in subsets.group_by("clip", "model", maintain_order=True):
         if clip in heard.texts:  # else the clip itself failed, and says so
-            yield Unit(f"{clip}/{model}", _signals(study, heard, part), clips[int(str(clip))], specs[model])
+            yield Unit(unit_of_sets(part), _signals(study, heard, part), clips[int(str(clip))], specs[model])
 
 
 def _signals(study: Reopened, heard: _Heard, part: pl.DataFrame) -> Callable[[], tuple[Rows, None]]:

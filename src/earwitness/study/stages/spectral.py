@@ -16,7 +16,7 @@ from ...transferability.statistics.paired import benjamini_hochberg
 from ..progress import Reporter
 from ..reopen import Reopened
 from .composition import read_composites, used_settings
-from .units import Done, Rows, Unit, do_units
+from .units import Done, Rows, Unit, do_units, of_sets_there, unit_of_sets
 
 ANALYSIS = "spectral"
 #: the clip itself, beside the signals made from it
@@ -50,7 +50,9 @@ def read_spectra(study: Reopened, window: int = 1024) -> pl.DataFrame:
     rows = study.store.results(study.key, ANALYSIS, _options(window))
     if rows.is_empty():
         return rows
-    said = study.subsets().select("clip", "model", "label").unique(["clip", "model"], maintain_order=True)
+    subsets = study.subsets()
+    rows = of_sets_there(rows, subsets.filter(pl.col("kind").is_in(KINDS)))
+    said = subsets.select("clip", "model", "label").unique(["clip", "model"], maintain_order=True)
     clips = rows.filter(pl.col("kind") == ORIGINAL).drop("model", "label").join(said, on="clip", maintain_order="left")
     return pl.concat([rows.filter(pl.col("kind") != ORIGINAL), clips.select(rows.columns)], how="vertical_relaxed")
 
@@ -171,7 +173,7 @@ def _units(study: Reopened, window: int) -> Iterator[Unit]:
     for clip, path in paths.items():
         yield Unit(f"{clip}", _work(study, clip, None, window), path)
     for (clip, model), part in subsets.group_by("clip", "model", maintain_order=True):
-        yield Unit(f"{clip}/{model}", _work(study, int(str(clip)), part, window), paths[clip], specs[model])
+        yield Unit(unit_of_sets(part), _work(study, int(str(clip)), part, window), paths[clip], specs[model])
 
 
 def _work(study: Reopened, clip: int, subsets: pl.DataFrame | None, window: int) -> Any:

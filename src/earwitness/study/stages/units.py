@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from ...errors import EarwitnessError, StoreError
@@ -57,6 +59,20 @@ class Done:
 
     def __add__(self, other: Done) -> Done:
         return Done(self.units + other.units, self.failures + other.failures)
+
+
+def unit_of_sets(part: pl.DataFrame) -> str:
+    """The name of a unit about one model's sets of one clip (some of :meth:`Reopened.subsets`): another where the sets
+    are others, since a study that grows, or searches again, has more of them or others."""
+    sets = part.sort("kind", "draw").select("kind", "draw", "size", "energy").rows()
+    return f"{part['clip'][0]}/{part['model'][0]}/{blake2b(repr(sets).encode(), digest_size=6).hexdigest()}"
+
+
+def of_sets_there(rows: pl.DataFrame, subsets: pl.DataFrame) -> pl.DataFrame:
+    """Results but for those about sets that are no longer there: what is not named after a model, and what is named as
+    :func:`unit_of_sets` names units today."""
+    today = {unit_of_sets(part) for _, part in subsets.group_by("clip", "model", maintain_order=True)}
+    return rows.filter(~pl.col("unit").str.contains("/") | pl.col("unit").is_in(list(today)))
 
 
 def do_units(
