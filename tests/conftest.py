@@ -18,7 +18,7 @@ WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 #: what takes longest starts first, so that all workers end at about the same time
 SLOW = ("test_survival", "test_report", "test_report_page", "test_ray", "test_sections", "test_search",
         "test_execution", "test_study", "test_huggingface", "test_docs", "test_nulls", "test_startup", "test_evolution",
-        "test_analyses", "test_cli")  # fmt: skip
+        "test_analyses", "test_cli", "test_plugins")  # fmt: skip
 
 if WORKERS > 1:  # workers share the cores, and so do the processes they start; torch looks when it is imported
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))

@@ -99,7 +99,12 @@ def test_sets_that_a_study_grows_by_are_measured_and_none_twice(planted: Path, s
     with Store(store, write=True) as opened:
         measure_spectra(reopen(opened, "cpu", trust_models=True))
         measure_fidelity(reopen(opened, "cpu", trust_models=True), kinds=("sufficient", "robust"))
-    do(study_of(planted.parent / "clips", "low", "high", robust={"views": ["gain:6"], "verified": 36}), store)
+    do(
+        study_of(
+            planted.parent / "clips", "low", "high", robust={"views": ["gain:6"], "verified": 36, "questions": 60}
+        ),
+        store,
+    )
     with Store(store, write=True) as opened:
         study = reopen(opened, "cpu", trust_models=True)
         robust = study.subsets("robust")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -66,6 +66,7 @@ def test_a_climb_that_leads_nowhere_ends_at_half_of_its_questions() -> None:
     assert 100 <= asked < 130
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 1000), st.integers(24, 600))
 def test_thinning_keeps_the_property_whenever_the_budget_ends(seed: int, budget: int) -> None:
     best, everything = Best(), np.ones(SIZE, dtype=bool)

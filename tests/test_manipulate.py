@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -149,45 +150,43 @@ def test_it_resumes_and_grows(planted: Path, tmp_path: Path) -> None:
     assert transfers["judge"].n_unique() == 4
 
 
-def test_the_command_prints_and_writes(
-    planted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def call(*words: str) -> int:
+@pytest.fixture
+def call(planted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """The command on a copy of the planted study; its exit code."""
+    copy = tmp_path / "s.db"
+    copy.write_bytes(planted.read_bytes())
+
+    def run(*words: str) -> int:
         monkeypatch.setattr("sys.argv", ["earwitness", "manipulate", str(copy), "--trust-models", "--quiet", *words])
         with pytest.raises(SystemExit) as stop:
             main()
         return int(stop.value.code or 0)
 
-    copy = tmp_path / "s.db"
-    copy.write_bytes(planted.read_bytes())
-    options = ("--counts", "1,5", "--snr", "30", "--budget", "200")
-    assert call(*options, "--out", str(tmp_path / "out")) == 0
+    return run
+
+
+OPTIONS = ("--counts", "1,5", "--snr", "30", "--budget", "200")
+
+
+def test_the_command_prints_and_writes(
+    call: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(*OPTIONS, "--out", str(tmp_path / "out")) == 0
     printed = capsys.readouterr().out
-    for words in (
-        "## flip rates",
-        "## robustness",
-        "## transfer of flips",
-        "## flips and sufficiency",
-        "nothing to do",
-    ):
-        assert words in printed
+    for words in ("flip rates", "robustness", "transfer of flips", "flips and sufficiency"):
+        assert f"## {words}" in printed
+    assert "nothing to do" in printed
     assert pl.read_csv(tmp_path / "out" / "verified.csv")["verified"].all()
     assert (tmp_path / "out" / "robustness.svg").is_file()
-    assert (
-        call(
-            *options,
-            "--target",
-            "maybe",
-            "--base",
-            "sufficient",
-            "--actions",
-            "remove",
-            "--json",
-            "--out",
-            str(tmp_path / "none"),
-        )
-        == 0
-    )
+
+
+def test_where_nothing_flips_the_tables_say_so(call: Callable[..., int], tmp_path: Path) -> None:
+    words = ("--target", "maybe", "--base", "sufficient", "--actions", "remove", "--json")
+    assert call(*OPTIONS, *words, "--out", str(tmp_path / "none")) == 0
+    assert pl.read_csv(tmp_path / "none" / "flips.csv").is_empty()
+
+
+def test_bad_options_are_refused(call: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     assert call("--target", "mayby") == 2
     assert "did you mean 'maybe'" in capsys.readouterr().err
     for bad in (("--snr", "loud"), ("--counts", "few"), ("--counts", "0"), ("--actions", ""), ("--base", "x")):

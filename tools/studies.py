@@ -46,6 +46,7 @@ SPEC = re.compile(r"^(?:\w+:)?(?:.*[/\\])?(?:[^:/]*\.py:)?")
 #: analyses beside the tables, by study
 ANALYSES = {
     "deepfake": ("compose", "spectral", "fidelity", "manipulate"),
+    "detectors": ("remove",),
     "emotion": ("manipulate",),
     "music": ("manipulate",),
 }
@@ -121,6 +122,8 @@ def analyse(study: earwitness.Study, analysis: str) -> dict[str, pl.DataFrame]:
         return study.spectral()
     if analysis == "fidelity":
         return study.fidelity(FidelitySettings(recogniser=f"faster-whisper:{WHISPER}" if WHISPER else ""))
+    if analysis == "remove":  # of models that are slow to ask
+        return study.manipulate(ManipulationSettings(actions=("remove",), counts=(1, 5), snrs=(), budget=150))
     return study.manipulate(ManipulationSettings(counts=(1, 5), snrs=(20.0, 30.0)))
 
 
