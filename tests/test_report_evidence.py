@@ -86,7 +86,8 @@ def test_a_ratio_of_too_few_recordings_is_not_told(
         return value, low, None if high is None or low is None else low + 1.5
 
     monkeypatch.setattr("earwitness.report.headline.mean_with_interval", wide)
-    number = numbers_of(pages, data)["shared"]
+    *_, number = numbers_of(pages, data).values()
+    assert number.id == "shared"
     assert not number.told
     with Store(pages[0]) as store:
         window = Window(browser, write_report(store, tmp_path / "page"))

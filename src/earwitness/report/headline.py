@@ -73,7 +73,8 @@ SURVIVES = "of harmless changes leave a sufficient set’s answer as it is"
 def headline(data: StudyData, store: Store | None = None) -> tuple[Number, ...]:
     """The numbers that a study has something to compute from; those of curves need its store."""
     found = [*_evidence(data), *_shared(data, store), *_survival(data), *_published(data)]
-    return (*(number for number in found if np.isfinite(number.value)), *_kept(data))
+    known = [*(number for number in found if np.isfinite(number.value)), *_kept(data)]
+    return tuple(sorted(known, key=lambda number: not number.told))  # what cannot be told comes last
 
 
 def _evidence(data: StudyData) -> Iterator[Number]:
