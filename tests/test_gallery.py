@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import re
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+from tools import make_gallery as gallery
 
 from earwitness import Study
 from test_steps import EVIDENCE, SAMPLES
 from test_study import MODELS, do, make_clips, study_of
 
 ROOT = Path(__file__).parents[1]
-_SPEC = spec_from_file_location("make_gallery", ROOT / "tools" / "make_gallery.py")
-assert _SPEC is not None
-assert _SPEC.loader is not None
-gallery = module_from_spec(_SPEC)
-_SPEC.loader.exec_module(gallery)
 
 
 def test_every_figure_of_the_page_is_drawn_by_its_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

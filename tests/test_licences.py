@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import re
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
+from tools import licences
 
 ROOT = Path(__file__).parents[1]
-_SPEC = spec_from_file_location("licences", ROOT / "tools" / "licences.py")
-assert _SPEC is not None
-assert _SPEC.loader is not None
-licences = module_from_spec(_SPEC)
-_SPEC.loader.exec_module(licences)
 
 
 def test_every_licence_is_allowed_and_every_distribution_is_listed() -> None:

@@ -129,8 +129,7 @@ def test_every_block_is_drawn_and_accessible(
         assert page.locator("details.alternative").count() == drawn
         tables = [block for block in section.blocks if isinstance(block, Table)]
         assert page.locator("section.block > div > .scroll table").count() == len(tables)
-        if name != "tables":  # forty of what the others have one of, for half of the time
-            assert opened.faults() == [], name
+        assert opened.faults() == [], name
     opened.close()
 
 

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import polars as pl
 import pytest
+from tools import studies
 
 from earwitness.search.settings import REVISION, ROBUST_REVISION
 from earwitness.study.file import load_study
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "studies"
-_SPEC = spec_from_file_location("studies", ROOT / "tools" / "studies.py")
-assert _SPEC is not None
-assert _SPEC.loader is not None
-studies = module_from_spec(_SPEC)
-_SPEC.loader.exec_module(studies)
 
 
 @pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: page.stem)

@@ -21,7 +21,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 import earwitness
 from earwitness.analyses.settings import CompositionSettings, FidelitySettings, ManipulationSettings
@@ -29,6 +28,7 @@ from earwitness.report.sections import Estimates
 from earwitness.search.settings import REVISION, ROBUST_REVISION
 from earwitness.study.comparison import compare_studies
 from earwitness.study.export import to_csv
+from earwitness.study.stages.manipulation_tables import transfer_matrices
 from earwitness.study.store import Store
 from earwitness.transferability.statistics.correlations import pooled_matrix_correlation
 
@@ -97,21 +97,12 @@ def pool_flips() -> pl.DataFrame:
     parts = [pl.read_csv(path) for path in sorted(PAGES.glob("*/manipulate-transfer-of-flips.csv"))]
     rows = []
     for bound in parts[0]["bound"].unique(maintain_order=True):
-        families = [matrices_of(part.filter(pl.col("bound") == bound)) for part in parts]
+        tables = [part.filter(pl.col("bound") == bound) for part in parts]
+        families = [transfer_matrices(one, sorted({*one["source"], *one["judge"]})) for one in tables]
         found = pooled_matrix_correlation(families)
         pairs = sum(int(np.isfinite(x * y).sum()) for x, y in families)
         rows.append((bound, len(families), pairs, found.rho, found.low, found.high, found.p))
     return pl.DataFrame(rows, schema=["bound", "tasks", "pairs", "rho", "rho_low", "rho_high", "p"], orient="row")
-
-
-def matrices_of(table: pl.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """α and the share of flips that transfer, each [models, models]."""
-    names = sorted({*table["source"], *table["judge"]})
-    alpha, changed = (np.full((len(names), len(names)), np.nan) for _ in range(2))
-    for row in table.iter_rows(named=True):
-        at = names.index(row["source"]), names.index(row["judge"])
-        alpha[at], changed[at] = row["alpha"], row["changed"]
-    return alpha, changed
 
 
 def analyse(study: earwitness.Study, analysis: str) -> dict[str, pl.DataFrame]:

@@ -6,6 +6,8 @@ import json
 import tempfile
 from pathlib import Path
 
+from torch import Tensor
+
 from earwitness.explanation import make_job
 from earwitness.models import Classifier
 from earwitness.report import write_report
@@ -28,7 +30,7 @@ class Counting(PlantedModel):
 
     calls = 0
 
-    def logits(self, waveforms):  # type: ignore[no-untyped-def]
+    def logits(self, waveforms: Tensor) -> Tensor:
         """See :meth:`Model.logits`."""
         self.calls += 1
         return super().logits(waveforms)

@@ -114,7 +114,7 @@ def load(family: str, names: list[str] | None, count: int) -> tuple[list[Classif
 def read_some(files: list[Path], count: int, seconds: float) -> dict[str, Clip]:
     """Clips of so many files, spread evenly over them."""
     chosen = [files[round(i * (len(files) - 1) / max(count - 1, 1))] for i in range(count)]
-    return {file.name.removesuffix(".flac"): audio.read(file, 16_000, seconds) for file in chosen}
+    return {file.stem: audio.read(file, 16_000, seconds) for file in chosen}
 
 
 def to_table(rows: list[dict[str, Any]]) -> str:

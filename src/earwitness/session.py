@@ -221,11 +221,13 @@ class Study:
     @property
     def blocks(self) -> dict[str, Block]:
         """What the page's sections show, by title: tables, estimates, curves, sounds."""
+        from .report.data import load_study
         from .report.sections import make_sections
+        from .study.answers import epsilon_of
 
-        data = self.data
         with Store(self.path) as store:
-            return {block.title: block for section in make_sections(store, data) for block in section.blocks}
+            sections = make_sections(store, load_study(store, epsilon_of(store)))
+        return {block.title: block for section in sections for block in section.blocks}
 
     def report(
         self, out: Path_, *, single_file: bool = False, clips: int | None = None, beside: Sequence[Path_] = ()

@@ -14,18 +14,14 @@ const besideBody = (clip, pair, asked, choose) => {
   const sets = listed.map((signals) => signals.find((signal) => signal.kind === kind));
   const hears = (source) => (said.has(source) ? study.labels[own.label[said.get(source)]] : "nothing that it was asked for");
 
-  const verdict = ({ signals, at }, judge) => {
-    const cell = at * n + judge, state = stateOf(signals, at, judge, study.epsilon);
-    if (signals.answer[cell] === NONE) return "–";
-    return [mark(state), h("span", { class: "hidden" }, STATES[state] + ": "), " ", study.labels[signals.answer[cell]], h("span", { class: "soft" }, " " + share(signals.probability[cell] / 65535))];
-  };
+  const verdict = ({ signals, at }, judge) => (signals.answer[at * n + judge] === NONE ? "–" : verdictParts(signals, at, judge));
   const line = (title, tell) => h("tr", null, h("th", { scope: "row", class: "soft" }, title), pair.map((source, k) => h("td", { class: "text" }, tell(sets[k], source, k))));
   const table = tableOf(`${kindName(kind)}: ${models[pair[0]].name} beside ${models[pair[1]].name}`, [h("td"), ...pair.map((source) => h("th", { scope: "col" }, nameOf(models[source])))], [
     line("hears in the recording", (_, source) => hears(source)),
     ...pair.map((judge) => line([`${models[judge].name} says to what is kept`], (set) => verdict(set, judge))),
     line(study.unit + "s kept", ({ signals, at }) => whole(signals.size[at])),
     line("energy kept", ({ signals, at }) => percent(signals.energy[at])),
-    study.drawn ? line("survives", ({ signals, at }) => (signals.held[at] === NONE ? "" : `${whole(signals.held[at])} of ${whole(study.drawn)} harmless changes`)) : null,
+    study.drawn ? line("survives", ({ signals, at }) => survivalText(signals, at)) : null,
     line("minimal up to", ({ signals, at }) => signals.certificate(at)),
     full && !full.trouble ? line("kept frequencies", (set) => { const kept = full.sets[set.name]; return intervalsText(kept.runs.slice(0, 12), kept.runCount) || "nothing"; }) : null,
   ], { class: "plain verdict-table pair-table" });

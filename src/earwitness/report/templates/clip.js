@@ -11,6 +11,13 @@ const distributionBars = (raw, judge, claimed) => {
   return h("ol", { class: "bars" }, shown.map(([k, value]) => bar(study.labels[k], value, k === claimed)), n > shown.length ? bar(`${n - shown.length} others`, rest, false) : null);
 };
 
+// what a model says to a signal: whether it accepts it, its answer, the probability of the label the signal was made for
+const verdictParts = (signals, at, judge) => {
+  const cell = at * study.models.length + judge, state = stateOf(signals, at, judge, study.epsilon);
+  return [mark(state), h("span", { class: "hidden" }, STATES[state] + ": "), h("span", null, study.labels[signals.answer[cell]]), h("span", { class: "soft" }, " " + share(signals.probability[cell] / 65535))];
+};
+const survivalText = (signals, at) => (signals.held[at] === NONE ? "" : `${whole(signals.held[at])} of ${whole(study.drawn)} harmless changes`);
+
 const clipView = async ({ argument, query }) => {
   const row = study.place.get(Number(argument));
   if (row === undefined) return { title: "No such clip", nodes: [h("h1", null, "No such clip"), h("p", null, "The study has no clip ", argument, ". ", h("a", { href: "#/clips" }, "All clips"), ".")] };
@@ -112,7 +119,7 @@ const clipView = async ({ argument, query }) => {
         const cell = at * n + j, state = stateOf(signals, at, j, study.epsilon);
         if (signals.answer[cell] === NONE) return h("td", { "data-column": signal.name }, "–");
         const original = signal.kind === "original";
-        return h("td", { class: "text " + (original ? "" : state), "data-column": signal.name }, original ? null : [mark(state), h("span", { class: "hidden" }, STATES[state] + ": ")], h("span", null, study.labels[signals.answer[cell]]), original ? "" : h("span", { class: "soft" }, " " + share(signals.probability[cell] / 65535)));
+        return h("td", { class: "text " + (original ? "" : state), "data-column": signal.name }, original ? h("span", null, study.labels[signals.answer[cell]]) : verdictParts(signals, at, j));
       }),
       chance.map(([, signals, rows]) => {
         const asked = rows.filter((at) => signals.answer[at * n + j] !== NONE);
@@ -127,7 +134,7 @@ const clipView = async ({ argument, query }) => {
       models.map(verdict),
       fact(study.unit + "s kept", (signals, at) => `${whole(signals.size[at])} of ${whole(of)}`),
       fact("energy kept", (signals, at) => percent(signals.energy[at])),
-      study.drawn ? fact("survives", (signals, at) => (signals.held[at] === NONE ? "" : `${whole(signals.held[at])} of ${whole(study.drawn)} harmless changes`)) : null,
+      study.drawn ? fact("survives", survivalText) : null,
       fact("minimal up to", (signals, at) => signals.certificate(at)),
       fact("questions", (signals, at) => whole(signals.queries[at])),
       listed.some((signal) => remark(signal)) ? h("tr", null, h("th", { scope: "row", class: "soft" }, "remarks"), listed.map((signal) => h("td", { class: "text", "data-column": signal.name }, remark(signal))), chance.map(() => h("td"))) : null,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -10,7 +11,7 @@ import polars as pl
 from ...analyses.settings import FREE, SIZES, ManipulationSettings, Search
 from ...transferability.definitions import transfer_table
 from ...transferability.statistics.correlations import matrix_correlation
-from ...transferability.statistics.rates import wilson
+from ...transferability.statistics.rates import Real, wilson
 from ..answers import load_answers
 from ..reopen import Reopened
 from .manipulation import keeps_bound, name_files, read_flips, read_transfers, with_names
@@ -144,12 +145,7 @@ def conjecture_table(study: Reopened, settings: ManipulationSettings) -> pl.Data
     judged = _with_acceptance(study, settings)
     records = []
     for (bound,), part in table.group_by("bound", maintain_order=True):
-        matrices = {column: np.full((len(names), len(names)), np.nan) for column in ("alpha", "changed")}
-        for row in part.iter_rows(named=True):
-            for column, matrix in matrices.items():
-                value = row[column]
-                matrix[names.index(row["source"]), names.index(row["judge"])] = np.nan if value is None else value
-        found = matrix_correlation(matrices["alpha"], matrices["changed"])
+        found = matrix_correlation(*transfer_matrices(part, names))
         record = {
             "bound": bound, "pairs": part.height, "models": found.n, "rho": found.rho, "rho_low": found.low,
             "rho_high": found.high, "p": found.p,
@@ -164,6 +160,16 @@ def conjecture_table(study: Reopened, settings: ManipulationSettings) -> pl.Data
             }  # fmt: skip
         records.append(record)
     return pl.DataFrame(records, infer_schema_length=None)
+
+
+def transfer_matrices(table: pl.DataFrame, names: Sequence[str]) -> tuple[Real, Real]:
+    """α and the share of flips that transfer, from each model (row) to each: of :func:`transfer_of_flips` at one bound,
+    float64 [models, models] twice, NaN where there is none."""
+    alpha, changed = (np.full((len(names), len(names)), np.nan) for _ in range(2))
+    for row in table.iter_rows(named=True):
+        at = names.index(row["source"]), names.index(row["judge"])
+        alpha[at], changed[at] = (np.nan if row[column] is None else row[column] for column in ("alpha", "changed"))
+    return alpha, changed
 
 
 def flip_table(study: Reopened, settings: ManipulationSettings | None = None) -> pl.DataFrame:
