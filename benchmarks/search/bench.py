@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import earwitness
 from earwitness.models import Classifier, open_model
-from earwitness.search.completeness import PLENTY, complete
+from earwitness.search.completeness import complete
 from earwitness.search.driver import Driver, Job, choose_batch
 from earwitness.search.problem import limited
 from earwitness.search.questions import TOLERANCE, Found, Property, Search, Target
@@ -178,8 +178,6 @@ def load_model(name: str) -> Classifier:
 
 def seek_complete(energy: NDArray[np.float64], target: Target, budget: int) -> Search[Found]:
     """A complete set as the search ``minimal`` seeks it: a sufficient one first, then grown from it."""
-    if budget < PLENTY:  # too few to seek another set first
-        return (yield from complete(energy, target, budget=budget))
     share = int(budget * SUFFICIENT_SHARE)
     kept, spent = yield from limited(sufficient(energy, target, budget=share), share)
     return (yield from complete(energy, target, kept.mask, budget=budget - spent))

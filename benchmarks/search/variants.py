@@ -197,10 +197,8 @@ CONSTANTS: tuple[Constant, ...] = (
     Constant(gaussian, "MEMORY", "answers", "more remembered, for time outside the model", BOTH),
     Constant(gaussian, "LOWEST", "nats", "worse answers told apart"),
     Constant(gaussian, "CONSIDERED", "candidates", "a wider choice of each batch, for time outside the model", BOTH),
-    Constant(completeness, "THIN", "share of the budget", "more thinning of the prefix, less climbing", (COMPLETE,)),
-    Constant(
-        completeness, "PLENTY", "questions", "all for thinning also of larger budgets", (COMPLETE,), (0, 10**9)
-    ),
+    Constant(completeness, "TURN", "questions", "longer turns of each way", (COMPLETE,)),
+    Constant(completeness, "BASE", "variables", "larger sufficient sets grown rather than silence", (COMPLETE,)),
     Constant(completeness, "CLIMB", "questions", "longer climbs", (COMPLETE,)),
     Constant(completeness, "LONGEST", "variables", "larger sets grown", (COMPLETE,)),
     Constant(

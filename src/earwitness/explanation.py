@@ -19,6 +19,7 @@ from .errors import AudioError, ConfigError
 from .models import Classifier, as_classifier, open_model
 from .search import SEARCHES
 from .search.driver import Driver, Job, recall
+from .search.effort import EFFORTS
 from .search.problem import Outcome, Problem
 from .search.questions import TOLERANCE, Certificate, Found, Target
 from .search.settings import SearchSettings
@@ -323,7 +324,9 @@ def make_job(clip: Clip, settings: SearchSettings) -> Job[Outcome]:
     """The search of one clip, ready for the driver."""
     clip.refuse_silence()
     spectrum = Spectrum(clip, settings.variables)
-    problem = Problem(spectrum, settings.delta, settings.count, settings.overlap, settings.seed)
+    problem = Problem(
+        spectrum, settings.delta, settings.count, settings.overlap, settings.seed, EFFORTS[settings.effort]
+    )
     return Job(spectrum, SEARCHES[settings.search](problem), settings.budget)
 
 

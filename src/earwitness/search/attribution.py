@@ -34,6 +34,7 @@ from .questions import BudgetSpent, Search, Target
 Real = NDArray[np.float64]
 
 STAGES = (1 / 128, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4)  #: shares of the cells that are put on top
+FLAT = 1e-3  #: of the clip's confidence: what differs by less is the same
 BOLDNESS = 1.5  #: of the effects' standard deviations: so far other ways to go on are drawn
 
 
@@ -108,11 +109,17 @@ def attribute(
     pairs = (budget - beyond) // 2
     rounds = min(survey.rounds, pairs)
     stage = np.zeros(cells, dtype=np.intp)
+    asked, largest = 0, 0.0
     try:
         for number in range(rounds):
             count = pairs * (number + 1) // rounds - pairs * number // rounds
             kept = effects.choose(count, rng)
-            effects.learn(kept, (yield from _ask(kept, cell, target)))
+            gains = yield from _ask(kept, cell, target)
+            effects.learn(kept, gains)
+            asked, largest = asked + 2 * count, max(largest, float(np.abs(gains).max(initial=0)))
+            if largest < FLAT and asked >= problem.effort.hope:  # whatever is kept, the answer is the same
+                beyond = 0
+                break
         if beyond:
             yield from _order(effects, stage, beyond, cell, target, rng)
     except BudgetSpent:

@@ -311,7 +311,7 @@ def thin(
     share, failures = DROP, 0
     try:
         while (size := int(np.count_nonzero(mask))) > enough:
-            if left < CERTIFY * size * len(property_.parts) + ROUND <= RESERVE:
+            if has_to_certify(size, len(property_.parts), left):
                 break
             kept = np.flatnonzero(mask)
             drawn = np.empty((DROPS * ROUND, mask.size), dtype=bool)
@@ -335,6 +335,11 @@ def thin(
     except BudgetSpent:
         pass
     return mask
+
+
+def has_to_certify(size: int, parts: int, left: float) -> bool:
+    """Whether so many questions are left that they are needed for dropping each variable of a small set alone."""
+    return left < CERTIFY * size * parts + ROUND <= RESERVE
 
 
 def _expect(saved: Values, mean: Values, deviation: Values) -> Values:

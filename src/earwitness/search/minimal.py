@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ..signal.masks import Mask
 from .attribution import attribute
 from .completeness import complete
+from .effort import THOROUGH
 from .multiplicity import several
 from .problem import Outcome, Problem, limited
 from .questions import Certificate, Found, Search, Target
@@ -24,14 +26,12 @@ def minimal(problem: Problem) -> Search[Outcome]:
     sets, why = yield from several(problem, target, int(left * share))
     left -= sum(spent for _, spent in sets)
     start = sets[0][0].mask
-    whole, spent_whole = yield from limited(
-        complete(problem.energy, target, start, budget=left // 2, seed=problem.seed), left // 2
-    )
+    whole, spent_whole = yield from _complete(problem, target, start, left // 2)
     left -= spent_whole
     full = Target(target.label, target.confidence, 1.0)
-    one, spent_one = yield from limited(
-        complete(problem.energy, full, whole.mask, budget=left, seed=problem.seed), left
-    )
+    one, spent_one = whole, 0
+    if problem.effort is THOROUGH or not _is_everything(whole):  # else there is nothing that could suffice for more
+        one, spent_one = yield from _complete(problem, full, whole.mask, left)
     scores, _ = yield from limited(attribute(problem, target, mapping), mapping)
     # what is complete with full confidence is complete, and what is complete is sufficient
     whole = smaller(whole, one)
@@ -45,6 +45,15 @@ def minimal(problem: Problem) -> Search[Outcome]:
         responsibility=scores,
         why=why,
     )
+
+
+def _complete(problem: Problem, target: Target, start: Mask | None, budget: int) -> Search[tuple[Found, int]]:
+    seek = complete(problem.energy, target, start, budget=budget, seed=problem.seed, effort=problem.effort)
+    return (yield from limited(seek, budget))
+
+
+def _is_everything(found: Found) -> bool:
+    return found.mask is None or bool(found.mask.all())
 
 
 def smaller(found: Found, stronger: Found) -> Found:

@@ -25,11 +25,16 @@ class Best:
     mask: Mask | None = None
     certificate: Certificate = field(default_factory=Certificate)
 
+    @property
+    def kept(self) -> int | None:
+        """How many variables it keeps; ``None`` where there is no set."""
+        return None if self.mask is None else int(np.count_nonzero(self.mask))
+
     def offer(self, mask: Mask, certificate: Certificate | None = None) -> bool:
         """Take the set if it is smaller, or certified at the same size; whether it was taken."""
         certificate = certificate or Certificate()
-        if self.mask is not None:
-            old, new = int(np.count_nonzero(self.mask)), int(np.count_nonzero(mask))
+        if (old := self.kept) is not None:
+            new = int(np.count_nonzero(mask))
             if new > old or (new == old and certificate.kind == "none"):
                 return False
         self.mask, self.certificate = mask, certificate

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..signal.masks import Mask
 from ..signal.spectrum import Spectrum
+from .effort import THOROUGH, Effort
 from .questions import Answer, BudgetSpent, Found, Search
 
 T = TypeVar("T")
@@ -31,6 +32,8 @@ class Problem:
     overlap : float
         Largest share of the smaller of two sufficient sets that may lie in the other (0: disjoint).
     seed : int
+    effort : Effort
+        When to stop seeking complete sets before the budget is spent.
     """
 
     spectrum: Spectrum
@@ -38,6 +41,7 @@ class Problem:
     count: int = 1
     overlap: float = 0.0
     seed: int = 0
+    effort: Effort = THOROUGH
 
     @property
     def energy(self) -> NDArray[np.float64]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from ..errors import ConfigError, nearest
 from ..settings import MOST_QUESTIONS, MOST_REPEATS, MOST_SEED, MOST_SETS, Settings, setting
 from ..signal.domains import Domain
+from .effort import EFFORTS
 
 #: raised whenever a search begins to find other sets for the same settings: a study's results never mix the two
-REVISION = 5
+REVISION = 6
 #: the same of robust sets: what was found with another is not taken for this one's
 ROBUST_REVISION = 3
 #: probabilities that a model gives one signal differ by less, from batch to batch and from float16 to float32
@@ -77,8 +78,11 @@ class SearchSettings(Settings):
         Sufficient sets wanted.
     overlap : float
         Largest share of the smaller of two sufficient sets that may lie in the other.
+    effort : str
+        When to stop before the budget is spent, see :mod:`earwitness.search.effort`: ``thorough`` never does. It is of
+        complete sets, and of the search ``minimal``.
     budget : int
-        Questions a clip.
+        Questions a clip and model, at most.
     seed : int
     domain, occlusion : str
         See :class:`earwitness.signal.domains.Domain`.
@@ -90,7 +94,10 @@ class SearchSettings(Settings):
     delta: float = setting(0.5, "δ: a subset keeps this share of the clip's confidence", ge=0, le=1)
     count: int = setting(1, "sufficient sets a clip", ge=1, le=MOST_SETS)
     overlap: float = setting(0.0, "largest overlap of two sufficient sets of a clip", ge=0, le=1)
-    budget: int = setting(3000, "questions a clip and model", ge=10, le=MOST_QUESTIONS)
+    effort: str = setting(
+        "normal", "quick, normal, or thorough: goes on as long as the budget lasts", choices=tuple(EFFORTS)
+    )
+    budget: int = setting(3000, "questions a clip and model, at most", ge=10, le=MOST_QUESTIONS)
     seed: int = setting(0, "of everything drawn at random", ge=0, le=MOST_SEED)
     domain: str = setting("rfft", "rfft, mel:BANDS, octave:BANDS, edges:HZ,HZ,... or stft:WINDOW:HOP")
     occlusion: str = setting("zero", "what removed content becomes: zero, mean or noise")

@@ -47,6 +47,11 @@ class Surrogate:
         self._missed: list[tuple[float, NDArray[np.intp]]] | None = [] if len(property_.parts) == 1 else None
         self.parts = tuple(_Learnt(part, self._describe, self._missed) for part in property_.parts)
 
+    @property
+    def nearest(self) -> float:
+        """How near answers came, in nats: to the part that was least nearly met; 0 where each was met by one."""
+        return min(0.0, *(part.nearest for part in self.parts))
+
     def choose(self, masks: Mask, count: int, worth: Worth) -> tuple[Mask, NDArray[np.intp]]:
         """At most ``count`` of the candidates: those most worth asking, unlike each other.
 
@@ -109,6 +114,7 @@ class _Learnt:
     ) -> None:
         self._part, self._describe, self._missed = part, describe, missed
         self.process = GaussianProcess([np.array([length]) for length in LENGTHS], smooth)
+        self.nearest = -np.inf
 
     def masks(self, candidates: Mask) -> Mask:
         """The part's questions."""
@@ -119,6 +125,7 @@ class _Learnt:
         """The part's slack."""
         slack = self._part.slack(log_probabilities)
         self.process.learn(self._describe(self._asked), slack)
+        self.nearest = max(self.nearest, float(slack.max()))
         if self._missed is not None:
             near = np.flatnonzero((slack < 0) & (np.count_nonzero(self._asked, axis=1) <= NEAR))
             self._missed += [(float(slack[row]), np.flatnonzero(self._asked[row])) for row in near]
