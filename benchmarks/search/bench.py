@@ -20,6 +20,7 @@ import earwitness
 from earwitness.models import Classifier, open_model
 from earwitness.search.completeness import complete
 from earwitness.search.driver import Driver, Job, choose_batch
+from earwitness.search.effort import THOROUGH, Effort
 from earwitness.search.problem import limited
 from earwitness.search.questions import TOLERANCE, Found, Property, Search, Target
 from earwitness.search.sufficiency import sufficient
@@ -176,11 +177,11 @@ def load_model(name: str) -> Classifier:
     return Classifier(open_model(f"hf:{SHARED / 'models' / 'hf' / 'digits' / name}", "cpu"))
 
 
-def seek_complete(energy: NDArray[np.float64], target: Target, budget: int) -> Search[Found]:
+def seek_complete(energy: NDArray[np.float64], target: Target, budget: int, effort: Effort = THOROUGH) -> Search[Found]:
     """A complete set as the search ``minimal`` seeks it: a sufficient one first, then grown from it."""
     share = int(budget * SUFFICIENT_SHARE)
     kept, spent = yield from limited(sufficient(energy, target, budget=share), share)
-    return (yield from complete(energy, target, kept.mask, budget=budget - spent))
+    return (yield from complete(energy, target, kept.mask, budget=budget - spent, effort=effort))
 
 
 def run_searches(

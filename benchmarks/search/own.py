@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from earwitness.search.effort import EFFORTS
 from earwitness.search.questions import Complete, Found, Search, Sufficient, Target
 from earwitness.search.sufficiency import sufficient
 from earwitness.signal.masks import Mask
@@ -30,7 +31,8 @@ from .bench import (
 )  # fmt: skip
 from .greedy import search_greedily
 
-COMPLETE_BUDGETS = (600, 3000)
+#: how complete sets are sought: effort, and questions at most
+COMPLETE_SETS = (("quick", 3000), ("normal", 3000), ("thorough", 600), ("thorough", 3000))
 Seek = Callable[[NDArray[np.float64], Target], Search[Found]]
 
 
@@ -49,12 +51,12 @@ def list_sufficient(settings: Settings, subjects: Subjects, store: Store) -> Ite
 
 
 def list_complete(settings: Settings, subjects: Subjects, store: Store) -> Iterator[Task]:
-    """Per model, δ and budget: complete sets, the sufficient set they grow from included."""
+    """Per model, δ, effort and budget: complete sets, the sufficient set they grow from included."""
     code = f"{search_code()}+{bench_code('bench')}"
     for model, delta in pairs(settings):
-        for budget in COMPLETE_BUDGETS:
-            compute = partial(_run_complete, subjects, model, delta, budget, settings.clips)
-            yield Task(f"{model}/{delta}/{settings.clips}/{budget}", code, compute)
+        for effort, budget in COMPLETE_SETS:
+            compute = partial(_run_complete, subjects, model, delta, effort, budget, settings.clips)
+            yield Task(f"{model}/{delta}/{settings.clips}/{effort}/{budget}", code, compute)
 
 
 def list_agreement(settings: Settings, subjects: Subjects, store: Store) -> Iterator[Task]:
@@ -83,8 +85,8 @@ def _run_within(subjects: Subjects, store: Store, model: str, delta: float, gree
     return _run(subjects, model, delta, search, [budget] * len(cell["trials"]))
 
 
-def _run_complete(subjects: Subjects, model: str, delta: float, budget: int, clips: int) -> Cell:
-    search = partial(seek_complete, budget=budget)
+def _run_complete(subjects: Subjects, model: str, delta: float, effort: str, budget: int, clips: int) -> Cell:
+    search = partial(seek_complete, budget=budget, effort=EFFORTS[effort])
     return run_searches(subjects[model], delta, Complete, search, [budget] * clips)[0]
 
 

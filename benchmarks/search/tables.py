@@ -13,11 +13,12 @@ import numpy as np
 
 from .bench import DELTAS, MODELS, SEEDS, SUFFICIENT_BUDGET, Cell, Store
 from .comparison import SEED_BUDGETS
-from .own import COMPLETE_BUDGETS
+from .own import COMPLETE_SETS
 from .peers import PACKAGES, PEERS
 
 Row = Sequence[object]
 MAPS = ("ours", "theirs", "theirs, ties by energy")
+BEFORE = (("revision 5", 600), ("revision 5", 3000))
 VARIANTS = ("greedy", "ours", "ours, greedy's questions", "ours, a third of them")
 
 
@@ -142,22 +143,30 @@ def _ratio(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[obj
 
 
 def _complete(store: Store, clips: int) -> str:
-    rows: list[Row] = []
-    for model, delta, (budget,), cell in sorted(
-        _pick(store, "complete", clips), key=lambda row: (MODELS.index(row[0]), row[1], int(row[2][0]))
-    ):
-        share = 100 * median([trial["bins"] for trial in cell["trials"]]) / 8001
-        whole = sum(trial["bins"] == 8001 for trial in cell["trials"])
-        seconds = cell["seconds"] / len(cell["trials"])
-        rows.append([model, delta, budget, share, *_summary(cell["trials"]), whole, seconds])
+    cells = {(model, delta, *rest): cell for model, delta, rest, cell in _pick(store, "complete", clips)}
+    rows: list[list[object]] = []
+    for model in MODELS:
+        for delta in DELTAS:
+            for effort, budget in (*COMPLETE_SETS, *BEFORE):
+                if cell := cells.get((model, delta, effort, str(budget))):
+                    before = cells.get((model, delta, BEFORE[-1][0], str(budget)))
+                    rows.append([model, delta, effort, budget, *_measure_complete(cell["trials"], before)])
+                    rows[-1].append(cell["cpu"] / len(cell["trials"]))
     if not rows:
         return ""
-    budgets = " and ".join(f"{budget:,}" for budget in COMPLETE_BUDGETS)
     return (
-        f"## Complete sets\n\nWithin {budgets} questions, with 3,000 those for the sufficient set they grow from "
-        "included; one or two a candidate. Verified both ways. `whole`: clips of which no proper subset was found.\n\n"
-        + make_table(("model", "δ", "budget", "bins %", *SUMMARY, "whole", "s a clip"), rows)
+        "## Complete sets\n\nThe questions for the sufficient set they grow from are included; one or two a candidate. "
+        "Verified both ways. `budget`: questions at most; `whole`: clips of which no proper subset was found. "
+        f"`{BEFORE[-1][0]}` is the search before efforts, as it was measured then; `of before`: bins over its bins "
+        "within the same budget.\n\n"
+        + make_table(("model", "δ", "effort", "budget", *SUMMARY, "whole", "of before", "CPU s a clip"), rows)
     )
+
+
+def _measure_complete(trials: list[dict[str, Any]], before: Cell | None) -> list[object]:
+    """A summary, clips of which the whole is the only set, and bins over those of the search before."""
+    whole = sum(trial["bins"] == 8001 for trial in trials)
+    return [*_summary(trials), whole, _ratio(trials, before["trials"])[0] if before else ""]
 
 
 def _agreement(store: Store, clips: int) -> str:
@@ -185,11 +194,11 @@ def _agreement(store: Store, clips: int) -> str:
 
 def _peers(store: Store, clips: int) -> str:
     rows: list[Row] = []
-    names = [peer.name for peer in PEERS]
+    names, (effort, budget) = [peer.name for peer in PEERS], COMPLETE_SETS[-1]
     cells = _pick(store, "peers", clips)
     for model, delta, (name,), cell in sorted(cells, key=lambda r: (MODELS.index(r[0]), r[1], names.index(r[2][0]))):
         ours = store.fetch("sufficient", f"{model}/{delta}/{clips}/ours")
-        ours_complete = store.fetch("complete", f"{model}/{delta}/{clips}/{COMPLETE_BUDGETS[-1]}")
+        ours_complete = store.fetch("complete", f"{model}/{delta}/{clips}/{effort}/{budget}")
         complete = 100 * median([trial["bins"] for trial in cell["complete"]]) / 8001
         bins, _, most, energy, questions, verified, _, _, droppable = _summary(cell["trials"])
         rows.append([
@@ -207,7 +216,7 @@ def _peers(store: Store, clips: int) -> str:
         "## Other tools\n\nEach ranks the variables (rex-xai single bins, FeatureAblation 128 equal bands, the others "
         "64); then bins are added in that order, 10 at a time or a band at a time, until the label holds with the "
         "confidence wanted, or until the set is complete. Questions include the ranking's. The last columns count the "
-        f"clips on which our set is larger ({SUFFICIENT_BUDGET} questions; {COMPLETE_BUDGETS[-1]:,} for complete "
+        f"clips on which our set is larger ({SUFFICIENT_BUDGET} questions; {budget:,} for complete "
         "ones).\n\n" + make_table(head, rows)
     )
 
