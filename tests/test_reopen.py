@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -113,6 +115,16 @@ def test_a_search_that_finds_other_sets_has_other_results(tmp_path: Path, monkey
         assert store.add_settings(SearchSettings(), ("a", "b")) == key
         monkeypatch.setattr("earwitness.study.store.facts.REVISION", -1)
         assert store.add_settings(SearchSettings(), ("a", "b")) != key
+
+
+def test_settings_from_before_efforts_are_those_of_a_thorough_search(tmp_path: Path) -> None:
+    with Store(tmp_path / "s.db", write=True) as store:
+        key = store.add_settings(SearchSettings(delta=0.25), ("a", "b"))
+        old = {name: value for name, value in asdict(SearchSettings(delta=0.25)).items() if name != "effort"}
+    with sqlite3.connect(tmp_path / "s.db") as db:
+        db.execute("UPDATE settings SET search = ?", (json.dumps(old, sort_keys=True),))
+    with Store(tmp_path / "s.db") as store:
+        assert store.search_settings(key) == SearchSettings(delta=0.25, effort="thorough")
 
 
 def environments(path: Path) -> list[dict[str, Any]]:

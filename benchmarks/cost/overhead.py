@@ -58,7 +58,7 @@ def measure(seconds: float) -> dict[str, Any]:
     samples = round(seconds * RATE)
     model = Tones(samples)
     classifier = Classifier(model)
-    job = make_job(model.clip(samples), SearchSettings(delta=0.9, budget=BUDGET))
+    job = make_job(model.clip(samples), SearchSettings(delta=0.9, effort="thorough", budget=BUDGET))
     spent = {"signals": 0.0, "model": 0.0}
     job.spectrum.invert = _timed(job.spectrum.invert, spent, "signals")  # type: ignore[method-assign]
     model.logits = _timed(model.logits, spent, "model")  # type: ignore[method-assign]

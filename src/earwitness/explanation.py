@@ -192,7 +192,7 @@ class Explanation(Answered):
             },
             "model": {"spec": self.spec, "fingerprint": self.fingerprint, "labels": list(self.labels)},
             "label": self.label, "confidence": self.confidence, "delta": self.settings.delta,
-            "search": self.settings.search, "seed": self.settings.seed,
+            "search": self.settings.search, "effort": self.settings.effort, "seed": self.settings.seed,
             "domain": str(self.settings.variables), "occlusion": self.settings.occlusion,
             "repeats": self.settings.repeats,
             "bins": self.spectrum.bins, "variables": self.spectrum.size,

@@ -61,11 +61,11 @@ def say_what_changed(plan: Plan, store: Store, key: str, reporter: Reporter) -> 
         return
     old, old_labels = store.settings(before)
     new = asdict(plan.settings)
-    changes = [f"{name} {old.get(name)} → {value}" for name, value in new.items() if old.get(name) != value]
+    changes = [f"{name} {old[name]} → {value}" for name, value in new.items() if name in old and old[name] != value]
     if old_labels != plan.alignment.labels:
         changes.append(f"shared labels {', '.join(old_labels)} → {', '.join(plan.alignment.labels)}")
     if not changes:
-        changes.append(f"only_correct {not plan.study.only_correct} → {plan.study.only_correct}")
+        changes.append("only_correct, or the searches themselves, which find more since")
     kept = len(store.explained(key))
     reporter.say(
         f"changed since the last run: {'; '.join(changes)}. Explanations and judgements are made anew"

@@ -98,7 +98,8 @@ class Facts(Connection):
         """
         search, _ = self.settings(key)
         with self.naming(unit=f"settings {key!r}"):
-            return SearchSettings(**search)
+            # before there were efforts, searches went on as long as the budget lasted
+            return SearchSettings(**{"effort": "thorough", **search})
 
     def set_plan(self, settings: str, models: Sequence[int], clips: Iterable[int]) -> None:
         """Note of which models (in this order) and clips the study is made; tables are of these alone."""
