@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
@@ -117,13 +116,14 @@ def test_a_search_that_finds_other_sets_has_other_results(tmp_path: Path, monkey
         assert store.add_settings(SearchSettings(), ("a", "b")) != key
 
 
-def test_settings_from_before_efforts_are_those_of_a_thorough_search(tmp_path: Path) -> None:
+def test_settings_from_before_efforts_are_those_of_a_thorough_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = asdict(SearchSettings(delta=0.25))
+    before = {name: value for name, value in now.items() if name != "effort"}
+    monkeypatch.setattr("earwitness.study.store.facts.asdict", lambda settings: before)
     with Store(tmp_path / "s.db", write=True) as store:
         key = store.add_settings(SearchSettings(delta=0.25), ("a", "b"))
-        old = {name: value for name, value in asdict(SearchSettings(delta=0.25)).items() if name != "effort"}
-    with sqlite3.connect(tmp_path / "s.db") as db:
-        db.execute("UPDATE settings SET search = ?", (json.dumps(old, sort_keys=True),))
-    with Store(tmp_path / "s.db") as store:
         assert store.search_settings(key) == SearchSettings(delta=0.25, effort="thorough")
 
 
