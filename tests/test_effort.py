@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from earwitness import ConfigError, SearchSettings
+from earwitness import Classifier, ConfigError, SearchSettings, explain
 from earwitness.explanation import make_job
 from earwitness.search.effort import EFFORTS
 from earwitness.search.minimal import minimal
@@ -18,7 +18,20 @@ from earwitness.search.problem import Outcome
 from earwitness.search.questions import BudgetSpent, Certificate, Search
 from earwitness.search.turns import Progress, take_turns
 from earwitness.signal.masks import Mask
-from planted import HIGH, LOW, Oracle, Rule, drive, either, has, is_yes, make_clip, make_problem, or_silence
+from planted import (
+    HIGH,
+    LOW,
+    Oracle,
+    PlantedModel,
+    Rule,
+    drive,
+    either,
+    has,
+    is_yes,
+    make_clip,
+    make_problem,
+    or_silence,
+)
 
 BUDGET = 3000
 
@@ -75,6 +88,16 @@ def test_the_settings_say_how_much_is_tried() -> None:
     assert asked("quick") < asked("normal") < asked("thorough")
     with pytest.raises(ConfigError, match="effort 'normale': did you mean 'normal'"):
         SearchSettings(effort="normale")
+
+
+def test_a_question_that_is_asked_three_times_counts_as_one_for_patience() -> None:
+    model = Classifier(PlantedModel(either(LOW, HIGH)))
+    once, thrice = (
+        explain(make_clip(257), model, SearchSettings(delta=0.9, repeats=repeats, budget=repeats * BUDGET)).queries
+        for repeats in (1, 3)
+    )
+    assert once < BUDGET / 2  # it was enough before the budget was spent
+    assert 2.5 * once < thrice < 3.5 * once
 
 
 def counting(log: list[str], name: str, rounds: int, size: int) -> Search[None]:

@@ -325,8 +325,9 @@ def make_job(clip: Clip, settings: SearchSettings) -> Job[Outcome]:
     clip.refuse_silence()
     spectrum = Spectrum(clip, settings.variables)
     problem = Problem(
-        spectrum, settings.delta, settings.count, settings.overlap, settings.seed, EFFORTS[settings.effort]
-    )
+        spectrum, settings.delta, settings.count, settings.overlap, settings.seed,
+        EFFORTS[settings.effort].times(settings.repeats),
+    )  # fmt: skip
     return Job(spectrum, SEARCHES[settings.search](problem), settings.budget)
 
 

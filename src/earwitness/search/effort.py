@@ -7,7 +7,7 @@ gain is that some answer came nearer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 ENDLESS = 1 << 60
 
@@ -30,6 +30,15 @@ class Effort:
     most: int
     worth: int
     hope: int
+
+    @property
+    def endless(self) -> bool:
+        """Whether it goes on as long as the budget lasts."""
+        return self.least >= ENDLESS
+
+    def times(self, repeats: int) -> Effort:
+        """The same where each question is asked so often, and counted."""
+        return Effort(*(repeats * number for number in astuple(self)))
 
     def patience(self, size: int) -> int:
         """Questions within which a set of so many variables must have become smaller."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from ..signal.masks import Mask
 from .attribution import attribute
 from .completeness import complete
-from .effort import THOROUGH
 from .multiplicity import several
 from .problem import Outcome, Problem, limited
 from .questions import Certificate, Found, Search, Target
@@ -30,7 +29,7 @@ def minimal(problem: Problem) -> Search[Outcome]:
     left -= spent_whole
     full = Target(target.label, target.confidence, 1.0)
     one, spent_one = whole, 0
-    if problem.effort is THOROUGH or not _is_everything(whole):  # else there is nothing that could suffice for more
+    if problem.effort.endless or not _is_everything(whole):  # else there is nothing that could suffice for more
         one, spent_one = yield from _complete(problem, full, whole.mask, left)
     scores, _ = yield from limited(attribute(problem, target, mapping), mapping)
     # what is complete with full confidence is complete, and what is complete is sufficient
