@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from earwitness import Classifier, ConfigError, SearchSettings, explain
+from earwitness import Classifier, ConfigError, SearchSettings, Subset, explain
 from earwitness.explanation import make_job
 from earwitness.search.effort import EFFORTS
 from earwitness.search.minimal import minimal
@@ -93,11 +93,13 @@ def test_the_settings_say_how_much_is_tried() -> None:
 def test_a_question_that_is_asked_three_times_counts_as_one_for_patience() -> None:
     model = Classifier(PlantedModel(either(LOW, HIGH)))
     once, thrice = (
-        explain(make_clip(257), model, SearchSettings(delta=0.9, repeats=repeats, budget=repeats * BUDGET)).queries
+        explain(make_clip(257), model, SearchSettings(delta=0.9, repeats=repeats, budget=repeats * BUDGET)).complete
         for repeats in (1, 3)
     )
-    assert once < BUDGET / 2  # it was enough before the budget was spent
-    assert 2.5 * once < thrice < 3.5 * once
+    assert isinstance(once, Subset)
+    assert isinstance(thrice, Subset)
+    assert once.queries < BUDGET / 5  # it was enough before the budget was spent
+    assert 2.5 * once.queries < thrice.queries < 3.5 * once.queries
 
 
 def counting(log: list[str], name: str, rounds: int, size: int) -> Search[None]:
