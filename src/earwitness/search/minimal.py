@@ -21,15 +21,17 @@ def minimal(problem: Problem) -> Search[Outcome]:
     target = Target.of(original.log_probabilities[0], problem.delta)
     mapping = original.left // 10
     left = original.left - mapping
-    share = min(0.7, 0.2 + 0.1 * problem.count)
-    sets, why = yield from several(problem, target, int(left * share))
+    sets, why = yield from several(problem, target, int(left * min(0.7, 0.2 + 0.1 * problem.count)))
     left -= sum(spent for _, spent in sets)
     start = sets[0][0].mask
-    whole, spent_whole = yield from _complete(problem, target, start, left // 2)
+    share = left // 2
+    whole, spent_whole = yield from _complete(problem, target, start, share)
     left -= spent_whole
     full = Target(target.label, target.confidence, 1.0)
+    # a search that gave up with questions left would do so again: what keeps full confidence is complete as well
+    gave_up = (whole.mask is None or whole.mask.all()) and spent_whole < share // 2
     one, spent_one = whole, 0
-    if problem.effort.endless or not _is_everything(whole):  # else there is nothing that could suffice for more
+    if problem.effort.endless or not gave_up:
         one, spent_one = yield from _complete(problem, full, whole.mask, left)
     scores, _ = yield from limited(attribute(problem, target, mapping), mapping)
     # what is complete with full confidence is complete, and what is complete is sufficient
@@ -49,10 +51,6 @@ def minimal(problem: Problem) -> Search[Outcome]:
 def _complete(problem: Problem, target: Target, start: Mask | None, budget: int) -> Search[tuple[Found, int]]:
     seek = complete(problem.energy, target, start, budget=budget, seed=problem.seed, effort=problem.effort)
     return (yield from limited(seek, budget))
-
-
-def _is_everything(found: Found) -> bool:
-    return found.mask is None or bool(found.mask.all())
 
 
 def smaller(found: Found, stronger: Found) -> Found:
