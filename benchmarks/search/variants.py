@@ -198,6 +198,8 @@ CONSTANTS: tuple[Constant, ...] = (
     Constant(gaussian, "LOWEST", "nats", "worse answers told apart"),
     Constant(gaussian, "CONSIDERED", "candidates", "a wider choice of each batch, for time outside the model", BOTH),
     Constant(completeness, "TURN", "questions", "longer turns of each way", (COMPLETE,)),
+    Constant(completeness, "FEW", "questions", "larger budgets for one way after the other", (COMPLETE,), (0, 1000)),
+    Constant(completeness, "LAST", "questions", "the last climb longer, of such budgets", (COMPLETE,)),
     Constant(completeness, "BASE", "variables", "larger sufficient sets grown rather than silence", (COMPLETE,)),
     Constant(completeness, "CLIMB", "questions", "longer climbs", (COMPLETE,)),
     Constant(completeness, "LONGEST", "variables", "larger sets grown", (COMPLETE,)),
