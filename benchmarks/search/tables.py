@@ -157,8 +157,8 @@ def _complete(store: Store, clips: int) -> str:
     return (
         "## Complete sets\n\nThe questions for the sufficient set they grow from are included; one or two a candidate. "
         "Verified both ways. `budget`: questions at most; `whole`: clips of which no proper subset was found. "
-        f"`{BEFORE[-1][0]}` is the search before efforts, as it was measured then; `of before`: bins over its bins "
-        "within the same budget.\n\n"
+        f"`{BEFORE[-1][0]}` is the search before efforts, as it was measured then (within 600 questions it sought "
+        "no sufficient set first); `of before`: bins over its bins within the same budget.\n\n"
         + make_table(("model", "δ", "effort", "budget", *SUMMARY, "whole", "of before", "CPU s a clip"), rows)
     )
 
