@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from earwitness import Classifier, ConfigError, SearchSettings, Subset, explain
 from earwitness.explanation import make_job
+from earwitness.search.attribution import attribute
 from earwitness.search.effort import EFFORTS
 from earwitness.search.minimal import minimal
 from earwitness.search.minimality import Best
@@ -31,6 +32,7 @@ from planted import (
     make_clip,
     make_problem,
     or_silence,
+    target_of,
 )
 
 BUDGET = 3000
@@ -78,6 +80,8 @@ def test_a_map_of_a_model_that_always_answers_alike_is_not_asked_to_the_end() ->
     assert quick is not None
     assert thorough is not None
     assert np.argmax(quick) == np.argmax(thorough)  # nothing was established: both go by energy
+    problem = replace(make_problem(delta=0.9), effort=EFFORTS["quick"])
+    assert drive(attribute(problem, target_of(always, 0.9), 300), Oracle(always), BUDGET)[1] <= 60
 
 
 def test_the_settings_say_how_much_is_tried() -> None:

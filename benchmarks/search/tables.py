@@ -144,14 +144,13 @@ def _ratio(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[obj
 
 def _complete(store: Store, clips: int) -> str:
     cells = {(model, delta, *rest): cell for model, delta, rest, cell in _pick(store, "complete", clips)}
-    rows: list[list[object]] = []
+    rows: list[Row] = []
     for model in MODELS:
         for delta in DELTAS:
             for effort, budget in (*COMPLETE_SETS, *BEFORE):
                 if cell := cells.get((model, delta, effort, str(budget))):
                     before = cells.get((model, delta, BEFORE[-1][0], str(budget)))
-                    rows.append([model, delta, effort, budget, *_measure_complete(cell["trials"], before)])
-                    rows[-1].append(cell["cpu"] / len(cell["trials"]))
+                    rows.append([model, delta, effort, budget, *_measure_complete(cell, before)])
     if not rows:
         return ""
     return (
@@ -163,10 +162,12 @@ def _complete(store: Store, clips: int) -> str:
     )
 
 
-def _measure_complete(trials: list[dict[str, Any]], before: Cell | None) -> list[object]:
-    """A summary, clips of which the whole is the only set, and bins over those of the search before."""
+def _measure_complete(cell: Cell, before: Cell | None) -> list[object]:
+    """A summary, clips of which the whole is the only set, bins over those of the search before, seconds a clip."""
+    trials = cell["trials"]
     whole = sum(trial["bins"] == 8001 for trial in trials)
-    return [*_summary(trials), whole, _ratio(trials, before["trials"])[0] if before else ""]
+    ratio = _ratio(trials, before["trials"])[0] if before else ""
+    return [*_summary(trials), whole, ratio, cell["cpu"] / len(trials)]
 
 
 def _agreement(store: Store, clips: int) -> str:

@@ -104,7 +104,7 @@ class _Track(Best):
     @property
     def size(self) -> float:
         """Of the smallest flip; infinite while there is none."""
-        return np.inf if self.mask is None else int(self.mask.sum())
+        return np.inf if self.kept is None else self.kept
 
 
 def smallest_flip(
