@@ -81,9 +81,9 @@ def test_batches_have_room_for_the_models_own_length(tmp_path: Path) -> None:
     model, sizes = opened(tmp_path, "Stated"), list[int]()
 
     class Counted(Driver):
-        def _average(self, waveforms: Tensor, half: bool) -> Any:
+        def _average(self, waveforms: Tensor, dtype: torch.dtype | None = None) -> Any:
             sizes.append(len(waveforms))
-            return super()._average(waveforms, half)
+            return super()._average(waveforms, dtype)
 
     spectrum = Spectrum(Clip(torch.linspace(-0.5, 0.5, 200).numpy(), 16_000))
     masks = torch.rand(40, spectrum.size, generator=torch.Generator().manual_seed(0)).numpy() < 0.5

@@ -20,8 +20,10 @@ from .models import Classifier, as_classifier, open_model
 from .search import SEARCHES
 from .search.driver import Driver, Job, recall
 from .search.effort import EFFORTS
+from .search.minimality import without
+from .search.precision import Doubt
 from .search.problem import Outcome, Problem
-from .search.questions import TOLERANCE, Certificate, Found, Target
+from .search.questions import TOLERANCE, Certificate, Complete, Found, Sufficient, Target, ask
 from .search.settings import SearchSettings
 from .signal import audio
 from .signal.arrays import as_clip
@@ -80,6 +82,8 @@ class Missing:
 
 
 Part = Subset | Missing
+#: of a kind: what was found with how many questions, and what it must preserve
+Wanted = tuple[str, Found, int, Target]
 
 
 class Answered:
@@ -139,6 +143,8 @@ class Explanation(Answered):
         Largest difference in probability between what the model told the search of a set and what it said when that
         set was verified: more than ``earwitness.search.settings.STEADY`` is a model that answers the same signal
         differently.
+    again : int
+        Questions that were asked again in float32.
     """
 
     spectrum: Spectrum
@@ -156,6 +162,7 @@ class Explanation(Answered):
     seconds: float = 0.0
     why: str = field(default="")
     unsteady: float = 0.0
+    again: int = 0
 
     def parts(self) -> Iterator[tuple[str, int, Part]]:
         """All subsets as (kind, draw, subset)."""
@@ -194,7 +201,7 @@ class Explanation(Answered):
             "label": self.label, "confidence": self.confidence, "delta": self.settings.delta,
             "search": self.settings.search, "effort": self.settings.effort, "seed": self.settings.seed,
             "domain": str(self.settings.variables), "occlusion": self.settings.occlusion,
-            "repeats": self.settings.repeats,
+            "repeats": self.settings.repeats, "precision": self.settings.precision,
             "bins": self.spectrum.bins, "variables": self.spectrum.size,
             "queries": self.queries, "seconds": round(self.seconds, 3), "why": why, "unsteady": round(self.unsteady, 4),
             "subsets": {
@@ -316,7 +323,7 @@ def explain(
     if seconds == "model":
         clip = clip.fit(classifier.model.seconds, pad=False)
     settings = settings or SearchSettings()
-    driver = driver or Driver(classifier, repeats=settings.repeats)
+    driver = driver or Driver(classifier, repeats=settings.repeats, precision=settings.precision)
     return finish(driver.run_one(make_job(clip, settings)), driver, settings)
 
 
@@ -328,7 +335,8 @@ def make_job(clip: Clip, settings: SearchSettings) -> Job[Outcome]:
         spectrum, settings.delta, settings.count, settings.overlap, settings.seed,
         EFFORTS[settings.effort].times(settings.repeats),
     )  # fmt: skip
-    return Job(spectrum, SEARCHES[settings.search](problem), settings.budget)
+    doubt = None if settings.precision == "float32" else Doubt(settings.delta)
+    return Job(spectrum, SEARCHES[settings.search](problem), settings.budget, doubt=doubt)
 
 
 def finish(job: Job[Outcome], driver: Driver, settings: SearchSettings) -> Explanation:
@@ -336,13 +344,9 @@ def finish(job: Job[Outcome], driver: Driver, settings: SearchSettings) -> Expla
     outcome, spectrum = job.result, job.spectrum
     assert outcome is not None
     assert isinstance(spectrum, Spectrum)
-    target = Target.of(outcome.original, settings.delta)
-    full = Target(target.label, target.confidence, 1.0)
-    wanted: list[tuple[str, Found, int, Target]] = [
-        *(("sufficient", found, spent, target) for found, spent in outcome.sufficient),
-        ("complete", *outcome.complete, target),
-        ("one_complete", *outcome.one_complete, full),
-    ]
+    wanted, certified = _list_wanted(outcome, settings.delta), 0
+    if driver.dtype is not None:
+        wanted, certified = _certify(wanted, spectrum, driver)
     masks = [found.mask for _, found, _, _ in wanted if found.mask is not None]
     complete = outcome.complete[0].mask
     has_inverse = complete is not None and not complete.all()
@@ -365,10 +369,36 @@ def finish(job: Job[Outcome], driver: Driver, settings: SearchSettings) -> Expla
         settings, outcome.original,
         sufficient=tuple(part for kind, part in parts if kind == "sufficient"),
         complete=parts[-2][1], one_complete=parts[-1][1], inverse=inverse,
-        responsibility=outcome.responsibility, queries=job.asked + len(questions) * driver.repeats,
+        responsibility=outcome.responsibility,
+        queries=job.asked + job.again * driver.repeats + certified + len(questions) * driver.repeats,
         seconds=time.perf_counter() - job.started, why=outcome.why,
-        unsteady=_unsteady(recall(job, questions), answers),
+        unsteady=_unsteady(recall(job, questions), answers), again=job.again,
     )  # fmt: skip
+
+
+def _list_wanted(outcome: Outcome, delta: float) -> list[Wanted]:
+    target = Target.of(outcome.original, delta)
+    return [
+        *(("sufficient", found, spent, target) for found, spent in outcome.sufficient),
+        ("complete", *outcome.complete, target),
+        ("one_complete", *outcome.one_complete, Target(target.label, target.confidence, 1.0)),
+    ]
+
+
+def _certify(wanted: list[Wanted], spectrum: Spectrum, driver: Driver) -> tuple[list[Wanted], int]:
+    """What was found, with those certificates alone that float32 confirms, and the questions asked for that."""
+    kept, asked = [], 0
+    for kind, found, spent, goal in wanted:
+        certificate = found.certificate
+        if found.mask is not None and certificate.groups:
+            property_ = Sufficient(goal) if kind == "sufficient" else Complete(goal)
+            search = ask(property_, without(found.mask, certificate.parts))
+            job = driver.run_one(Job(spectrum, search, 2 * certificate.groups * driver.repeats))
+            asked += job.asked
+            if job.result is None or not bool((job.result < -TOLERANCE).all()):
+                found = Found(found.mask, Certificate(), found.why or "its certificate was not confirmed in float32")
+        kept.append((kind, found, spent, goal))
+    return kept, asked
 
 
 def _unsteady(before: list[Log | None], after: Log) -> float:

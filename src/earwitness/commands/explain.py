@@ -78,7 +78,7 @@ def _explain_one(
     with ExitStack() as stack:
         reporter = make_reporter(quiet or as_json, stack)
         reporter.stage(f"explaining {recording.name}", 1, settings.budget * settings.repeats)
-        driver = Driver(classifier, repeats=settings.repeats, progress=reporter.ask)
+        driver = Driver(classifier, repeats=settings.repeats, precision=settings.precision, progress=reporter.ask)
         explanation = explain_clip(clip, classifier, settings, driver=driver)
         reporter.advance()
     if out is not None:

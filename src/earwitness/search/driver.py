@@ -23,6 +23,7 @@ from ..models import Classifier
 from ..models.guarded import guarded
 from ..signal.masks import Mask
 from ..signal.spectrum import Signals
+from .precision import Doubt, choose_dtype
 from .questions import Answer, BudgetSpent, Search
 
 T = TypeVar("T")
@@ -47,6 +48,12 @@ class Job(Generic[T]):
     result : T or None
     error : Exception or None
         What the model raised on this clip; other searches go on.
+    doubt : Doubt or None
+        Which answers in low precision are to be asked again; without it all are in float32.
+    sure : set of bytes
+        The packed masks whose answers are in float32, where others are not.
+    again : int
+        How many of the questions were asked again.
     started : float
         ``time.perf_counter()`` when the job was made.
     """
@@ -58,6 +65,9 @@ class Job(Generic[T]):
     asked: int = 0
     result: T | None = None
     error: Exception | None = None
+    doubt: Doubt | None = None
+    sure: set[bytes] = field(default_factory=set)
+    again: int = 0
     started: float = field(default_factory=time.perf_counter)
 
 
@@ -81,8 +91,8 @@ class Driver:
         result of a deterministic model.
     repeats : int
         Ask a noisy model so often and average the probabilities; each asking counts as a question.
-    half : bool
-        Compute in half precision on a GPU; what is stored is verified in float32.
+    precision : {"float32", "auto", "bfloat16"}
+        Of the answers that searches may doubt, see :mod:`earwitness.search.precision`; all others are in float32.
     side_by_side : int
         Searches under way at once.
     time_limit : float, optional
@@ -97,13 +107,14 @@ class Driver:
         *,
         batch: int | None = None,
         repeats: int = 1,
-        half: bool = False,
+        precision: str = "float32",
         side_by_side: int = 8,
         time_limit: float | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> None:
         self.classifier = classifier
-        self.batch, self.repeats, self.half = batch, max(1, repeats), half
+        self.batch, self.repeats = batch, max(1, repeats)
+        self.dtype = choose_dtype(precision, classifier.model.device)
         self.side_by_side = max(1, side_by_side)
         self.time_limit, self.progress = time_limit, progress
         self._libraries = ThreadpoolController()
@@ -141,13 +152,13 @@ class Driver:
         return job
 
     def evaluate(self, spectrum: Signals, masks: Mask) -> Log:
-        """Answer masks afresh, nothing remembered, in full precision: float32 [M, n] log-probabilities."""
+        """Answer masks afresh, nothing remembered, in float32: float32 [M, n] log-probabilities."""
         parts: list[Log] = []
         done = 0
         while done < len(masks):
             size = self._room(len(spectrum.clip))
             try:
-                parts.append(self._call([(spectrum, masks[done : done + size])], half=False))
+                parts.append(self._call([(spectrum, masks[done : done + size])]))
                 done += size
             except Exception as error:
                 self._shrink(min(size, len(masks) - done), error)
@@ -156,7 +167,7 @@ class Driver:
     def original(self, spectrum: Signals) -> Log:
         """The answer to the clip itself: float32 [n] log-probabilities."""
         waveform = torch.tensor(spectrum.clip.samples).to(self.classifier.model.device)
-        answer: Log = self._average(waveform[None], half=False)[0]
+        answer: Log = self._average(waveform[None])[0]
         return answer
 
     def _advance(self, job: Job[Any], state: _Waiting | None) -> _Waiting | None:
@@ -233,23 +244,44 @@ class Driver:
 
     def _answer(self, taken: list[tuple[Job[Any], list[bytes]]]) -> None:
         parts = [(job.spectrum, _unpack(keys, job.spectrum.size)) for job, keys in taken]
-        answers, row = self._call(parts, half=self.half), 0
-        for job, keys in taken:
-            for key in keys:
-                job.memory[key] = answers[row]
-                row += 1
+        dtype = self.dtype if all(job.doubt for job, _ in taken) else None
+        answers = self._call(parts, dtype)
+        ends = np.cumsum([len(keys) for _, keys in taken])
+        by_job = np.split(answers, ends[:-1])
+        again = self._ask_again(taken, parts, by_job) if dtype else 0
+        for (job, keys), own in zip(taken, by_job, strict=True):
+            job.memory.update(zip(keys, own, strict=True))
             job.asked += len(keys) * self.repeats
         if self.progress:
-            self.progress(row * self.repeats)
+            self.progress((len(answers) + again) * self.repeats)
 
-    def _call(self, parts: list[tuple[Signals, Mask]], half: bool) -> Log:
+    def _ask_again(
+        self, taken: list[tuple[Job[Any], list[bytes]]], parts: list[tuple[Signals, Mask]], answers: list[Log]
+    ) -> int:
+        """Put answers in float32 in the place of those that are in doubt; how many."""
+        doubted = [job.doubt.of(own) for (job, _), own in zip(taken, answers, strict=True) if job.doubt]
+        count = sum(int(rows.sum()) for rows in doubted)
+        if not count:
+            return 0
+        full = self._call([(spectrum, masks[rows]) for (spectrum, masks), rows in zip(parts, doubted, strict=True)])
+        for (job, keys), own, rows in zip(taken, answers, doubted, strict=True):
+            again, full = np.split(full, [int(rows.sum())])
+            assert job.doubt is not None
+            job.doubt.learn(own[rows], again)
+            own[rows] = again
+            job.sure.update(keys[row] for row in np.flatnonzero(rows))
+            job.again += len(again)
+        return count
+
+    def _call(self, parts: list[tuple[Signals, Mask]], dtype: torch.dtype | None = None) -> Log:
         device = self.classifier.model.device
         signals = [spectrum.invert(masks, device) for spectrum, masks in parts if len(masks)]
-        return self._average(torch.cat(signals) if len(signals) > 1 else signals[0], half)
+        return self._average(torch.cat(signals) if len(signals) > 1 else signals[0], dtype)
 
-    def _average(self, waveforms: torch.Tensor, half: bool) -> Log:
-        at_half = torch.autocast(waveforms.device.type, torch.float16, enabled=half)
-        with torch.inference_mode(), at_half, guarded(self.classifier.model.spec, self.time_limit):
+    def _average(self, waveforms: torch.Tensor, dtype: torch.dtype | None = None) -> Log:
+        # without a type float32: a search in low precision must not be left in it by a caller
+        low = torch.autocast(waveforms.device.type, dtype or torch.float16, enabled=dtype is not None)
+        with torch.inference_mode(), low, guarded(self.classifier.model.spec, self.time_limit):
             # a model may compute in the very memory it is given: all but the last asking get a copy
             answers = [
                 self.classifier.log_probabilities(waveforms.clone() if left else waveforms).float()
@@ -262,8 +294,8 @@ class Driver:
 
 
 def recall(job: Job[Any], masks: Mask) -> list[Log | None]:
-    """What the model answered to masks while a search asked, None where it was not asked."""
-    return [job.memory.get(key) for key in _pack(masks)]
+    """What the model answered to masks in float32 while a search asked, None where it was not asked."""
+    return [None if job.doubt and job.sure and key not in job.sure else job.memory.get(key) for key in _pack(masks)]
 
 
 def lacks_memory(error: BaseException | None) -> bool:

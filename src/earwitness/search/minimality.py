@@ -80,10 +80,10 @@ def shrink(property_: Property, mask: Mask, order: NDArray[np.intp], best: Best,
         certain = bool((slack < -TOLERANCE).all())
         if chunks == kept.size:
             if certain:
-                best.offer(mask, Certificate("one_minimal", chunks))
+                best.offer(mask, Certificate("one_minimal", chunks, tuple(parts)))
             return mask
         if certain:
-            best.offer(mask, Certificate("group_minimal", chunks))
+            best.offer(mask, Certificate("group_minimal", chunks, tuple(parts)))
         chunks *= 2
     best.offer(mask, Certificate("one_minimal", 0))
     return mask

@@ -7,7 +7,7 @@ A search never calls a model. It is a generator that yields a batch of masks (bo
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -199,10 +199,13 @@ class Certificate:
         ``group_minimal``: so for each of ``groups`` groups that make up the set; ``none``: the budget was spent.
     groups : int
         Number of groups tried (the size of the set for ``one_minimal``, 0 for ``none``).
+    parts : tuple of int arrays
+        Their variables, while the search is at hand.
     """
 
     kind: str = "none"
     groups: int = 0
+    parts: tuple[NDArray[np.intp], ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True)

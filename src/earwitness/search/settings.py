@@ -88,6 +88,8 @@ class SearchSettings(Settings):
         See :class:`earwitness.signal.domains.Domain`.
     repeats : int
         How often each question is asked of a noisy model, and its answers averaged.
+    precision : str
+        Of most questions, see :mod:`earwitness.search.precision`; what is stored is in float32.
     """
 
     search: str = setting("minimal", "minimal (smallest verified sets) or freqrex (as published)")
@@ -102,6 +104,10 @@ class SearchSettings(Settings):
     domain: str = setting("rfft", "rfft, mel:BANDS, octave:BANDS, edges:HZ,HZ,... or stft:WINDOW:HOP")
     occlusion: str = setting("zero", "what removed content becomes: zero, mean or noise")
     repeats: int = setting(1, "ask a noisy model so often and average its answers", ge=1, le=MOST_REPEATS)
+    precision: str = setting(
+        "float32", "of most questions: float32, bfloat16, or auto (bfloat16 where the device is fast at it)",
+        choices=("float32", "auto", "bfloat16"),
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         from . import SEARCHES  # the searches need torch, their settings do not

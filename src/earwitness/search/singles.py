@@ -91,5 +91,6 @@ def offer_singles(best: Best, variables: Bins, slack: Values, size: int) -> Mask
     if passing.size:
         # silence was asked as well: a single variable that passes without it is minimal
         certain, mask = passing[0] == 0 or slack[0] < -TOLERANCE, masks[passing[0]]
-        best.offer(mask, Certificate("one_minimal", int(mask.sum())) if certain else None)
+        parts = tuple(np.flatnonzero(mask)[:, None])
+        best.offer(mask, Certificate("one_minimal", len(parts), parts) if certain else None)
     return masks

@@ -59,7 +59,8 @@ def say_what_changed(plan: Plan, store: Store, key: str, reporter: Reporter) -> 
     before = store.meta().get("settings")
     if before in (None, key):
         return
-    old, old_labels = store.settings(before)
+    search, old_labels = store.settings(before)
+    old = {"precision": "float32", **search}
     new = asdict(plan.settings)
     changes = [f"{name} {old[name]} → {value}" for name, value in new.items() if name in old and old[name] != value]
     if old_labels != plan.alignment.labels:

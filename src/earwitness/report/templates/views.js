@@ -56,7 +56,7 @@ const overviewView = async () => {
             h("td", { class: "n" }, table[i]?.median == null ? "–" : `${tickText(table[i].median)} ${study.unit}${table[i].median === 1 ? "" : "s"}`), h("td", { class: "n" }, table[i] ? `${whole(table[i].empty)} of ${whole(table[i].sets)}` : "–"))))),
       h("section", { class: "block" }, h("h2", null, "What was studied"),
         h("dl", { class: "settings" }, setting("labels", study.labels.join(", ")), setting("search", settings.search), setting("confidence kept, δ", settings.delta), setting("certainty, ε", study.epsilon),
-          setting("sufficient sets a clip", settings.count), setting("effort", settings.effort), setting("questions allowed", whole(settings.budget)), setting("domain", settings.domain), setting("occlusion", settings.occlusion), setting("seed", settings.seed), setting("made by", "Earwitness " + study.version), setting("receipt", study.receipt),
+          setting("sufficient sets a clip", settings.count), setting("effort", settings.effort), setting("precision", settings.precision), setting("questions allowed", whole(settings.budget)), setting("domain", settings.domain), setting("occlusion", settings.occlusion), setting("seed", settings.seed), setting("made by", "Earwitness " + study.version), setting("receipt", study.receipt),
           ...study.environments.map((made, i) => setting(i ? "and with" : "made with", made)))),
     ],
   };

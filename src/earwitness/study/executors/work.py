@@ -64,7 +64,7 @@ class Worker:
             return
         driver = Driver(
             classifier, batch=self.setup.batch, repeats=self.setup.settings.repeats, side_by_side=SIDE_BY_SIDE,
-            time_limit=self.setup.time_limit, progress=self.count,
+            time_limit=self.setup.time_limit, progress=self.count, precision=self.setup.settings.precision,
         )  # fmt: skip
         for done in STEPS[chunk.step].do(self, driver, chunk.units):
             if self._progress is None and self._asked:

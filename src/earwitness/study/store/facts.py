@@ -53,7 +53,10 @@ class Facts(Connection):
 
     def add_settings(self, settings: SearchSettings, labels: tuple[str, ...], only_correct: bool = False) -> str:
         """Note search settings and aligned labels; the key of all that decides what is explained, and how."""
-        search, names = json.dumps(asdict(settings), sort_keys=True), json.dumps(labels)
+        told = asdict(settings)
+        if told["precision"] == "float32":  # as before there was a choice, so that what was found then is found again
+            del told["precision"]
+        search, names = json.dumps(told, sort_keys=True), json.dumps(labels)
         content = f"{search}\n{names}\nrevision {REVISION}" + ("\nonly correct" if only_correct else "")
         key = blake2b(content.encode(), digest_size=12).hexdigest()
         with self.transaction():

@@ -1,0 +1,97 @@
+"""Precision: most questions in bfloat16, and in float32 whatever hangs on the difference.
+
+A network in bfloat16 answers about twice as fast where the processor has instructions for it, and some hundredths of a
+nat off. A search only asks whether an answer lies above or below a threshold, so that most answers are good enough: the
+others, too near a threshold to tell, are asked again in float32. How near is too near is learnt from the questions that
+were asked twice. What a search finds is verified in float32, and so is every certificate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..signal.masks import Mask
+from .questions import Target
+
+FIRST = 16  #: questions asked twice whatever is answered: what is learnt first
+DEVIATIONS = 3.0  #: standard deviations of the difference between the two answers: nearer is too near
+SURE = 1e-3  #: share of the probability that others have at least, where what a difference means is measured by it
+
+
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype | None:
+    """What most questions are computed in: ``None`` is float32.
+
+    Parameters
+    ----------
+    precision : {"float32", "auto", "bfloat16"}
+        ``auto``: bfloat16 where the device computes it faster than float32.
+    device : torch.device
+    """
+    if precision == "float32" or (precision == "auto" and not _is_fast(device)):
+        return None
+    return torch.bfloat16
+
+
+def _is_fast(device: torch.device) -> bool:
+    """Whether a device has instructions for bfloat16; without them it is computed several times slower."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)  # from Ampere on; emulated before
+    if device.type != "cpu":
+        return False
+    tests = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(test() for test in tests if test is not None)
+
+
+@dataclass
+class Doubt:
+    """Which answers of one search are too near a threshold to be believed as they are.
+
+    Attributes
+    ----------
+    delta : float
+        A subset keeps at least this share of the clip's confidence. The thresholds are that, the whole confidence, and
+        the lead over the other labels; of the answer to the clip itself, which searches ask first.
+    """
+
+    delta: float
+    _targets: tuple[Target, ...] = ()
+    _seen: int = 0
+    _differences: list[float] = field(default_factory=list)
+
+    @property
+    def width(self) -> float:
+        """In nats, for labels about as likely as the others together: nearer to a threshold is too near."""
+        return DEVIATIONS * float(np.sqrt(np.mean(np.square(self._differences)))) if self._differences else np.inf
+
+    def of(self, answers: NDArray[np.float32]) -> Mask:
+        """Which answers (float32 [M, n]) are to be asked again, bool [M]."""
+        first = np.arange(self._seen, self._seen + len(answers)) < FIRST
+        self._seen += len(answers)
+        if not self._targets:
+            return np.ones(len(answers), dtype=bool)
+        near = [np.abs(self._targets[0].margin(answers)) < self.width]
+        for target in self._targets:
+            floor = np.log(max(target.delta * target.confidence, 1e-30))
+            near.append(np.abs(answers[:, target.label] - floor) < self.width * self._others(answers))
+        return np.asarray(first | np.logical_or.reduce(near))
+
+    def learn(self, answers: NDArray[np.float32], again: NDArray[np.float32]) -> None:
+        """Take in what was answered to the same questions (float32 [M, n]) first, and in float32."""
+        if not len(again):
+            return
+        if not self._targets:
+            self._targets = (Target.of(again[0], self.delta), Target.of(again[0], 1.0))
+        target = self._targets[0]
+        differences = np.abs(answers[:, target.label] - again[:, target.label])
+        leads = np.abs(target.margin(answers) - target.margin(again))
+        share = np.maximum(self._others(answers), self._others(again))
+        self._differences += np.maximum(differences / share, leads).tolist()
+
+    def _others(self, answers: NDArray[np.float32]) -> NDArray[np.float64]:
+        """What other labels get, float64 [M]: the logarithm of a probability near 1 hardly moves when a logit does."""
+        label = self._targets[0].label
+        return np.maximum(-np.expm1(answers[:, label].astype(np.float64)), SURE)

@@ -1,0 +1,207 @@
+"""Searches in bfloat16: what is too near a threshold is asked again, and only what float32 confirms is stored."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from earwitness import Classifier, ConfigError, Missing, SearchSettings, Subset, explain
+from earwitness.explanation import make_job
+from earwitness.models import Model
+from earwitness.search.driver import Driver, _unpack
+from earwitness.search.precision import FIRST, SURE, Doubt, choose_dtype
+from earwitness.search.questions import TOLERANCE, Target
+from earwitness.signal.masks import from_runs
+from earwitness.study.run import Summary
+from earwitness.study.store import Store
+from earwitness.verification import broken
+from planted import HIGH, LOW, SIZE, PlantedModel, either, has, make_clip
+from test_study import do, make_clips, study_of
+
+CPU = torch.device("cpu")
+
+
+class Network(Model):
+    """Weighs the magnitudes of a planted clip's bins: a matrix product, which autocast computes in bfloat16."""
+
+    spec = fingerprint = "network"
+    labels = ("yes", "no", "maybe")
+    sample_rate = 16_000
+
+    def __init__(self) -> None:
+        self.weights = torch.randn(257, 3, generator=torch.Generator().manual_seed(5)) / 8
+
+    def logits(self, waveforms: Tensor) -> Tensor:
+        """Of the magnitudes of the bins."""
+        return torch.fft.rfft(waveforms).abs() @ self.weights
+
+
+class Liar(PlantedModel):
+    """Hears in bfloat16, beside the planted band, another one that is not there in float32."""
+
+    def logits(self, waveforms: Tensor) -> Tensor:
+        """See :class:`PlantedModel`."""
+        honest = super().logits(waveforms)
+        return self._other.logits(waveforms) if torch.is_autocast_enabled("cpu") else honest
+
+    def __init__(self) -> None:
+        super().__init__(has(LOW))
+        self._other = PlantedModel(either(LOW, HIGH))
+
+
+def rows(*probabilities: list[float]) -> NDArray[np.float32]:
+    return np.log(np.array(probabilities, dtype=np.float32))
+
+
+def test_what_is_near_a_threshold_is_in_doubt() -> None:
+    doubt = Doubt(delta=0.5)
+    original = rows([0.8, 0.1, 0.1])
+    assert doubt.of(original).all()  # the thresholds are not known yet
+    doubt.learn(original, original)
+    first = rows(*[[0.01, 0.98, 0.01]] * FIRST)
+    assert doubt.of(first).tolist() == [True] * (FIRST - 1) + [False]
+    # logits differ by 0.1: so does the lead
+    doubt.learn(first[:-1], first[:-1] + np.float32([0.1, 0, 0]))
+    width = doubt.width
+    assert 0.2 < width < 0.35
+    tests = rows(
+        [0.1, 0.8, 0.1], [0.4, 0.3, 0.3], [0.8, 0.1, 0.1], [0.45, 0.46, 0.09], [0.7, 0.2, 0.1], [0.999, 0.0005, 0.0005]
+    )
+    assert doubt.of(tests).tolist() == [False, True, True, True, False, False]
+
+
+def test_a_small_change_of_a_sure_answer_is_a_large_one() -> None:
+    doubt = Doubt(delta=0.5)
+    original = rows([0.9, 0.05, 0.05])
+    doubt.of(original)
+    doubt.learn(original, original)
+    before = rows([0.998, 0.001, 0.001])
+    doubt.learn(before, before - np.float32([0.002, 0, 0]))
+    assert doubt.width == pytest.approx(3 * np.sqrt(0.5) * 0.5, rel=0.1)  # 0.002 of 0.004
+    surest = rows([1 - 1e-7, 5e-8, 5e-8])
+    assert doubt._others(surest) == pytest.approx([SURE])
+
+
+@pytest.mark.parametrize("delta", [0.5, 0.9])
+def test_all_that_is_stored_holds_in_float32(delta: float) -> None:
+    clip, classifier = make_clip(SIZE), Classifier(Network())
+    found = explain(clip, classifier, SearchSettings(delta=delta, precision="bfloat16", budget=1500))
+    assert FIRST <= found.again < 1000
+    driver = Driver(classifier)
+    answer = driver.original(found.spectrum)
+    np.testing.assert_array_equal(found.log_probabilities, answer)
+    sets = [(kind, part) for kind, _, part in found.parts() if isinstance(part, Subset)]
+    assert {kind for kind, _ in sets} == {"sufficient", "complete", "one_complete", "inverse"}
+    for kind, part in sets:
+        mask = from_runs(part.runs, found.spectrum.size)
+        kept, left = driver.evaluate(found.spectrum, np.stack([mask, ~mask]))
+        np.testing.assert_array_equal(part.log_probabilities, kept)
+        assert not broken(kind, Target.of(answer, delta), kept, left)
+
+
+def test_where_answers_differ_those_asked_again_decide() -> None:
+    job = make_job(make_clip(SIZE), SearchSettings(delta=0.9, precision="bfloat16", budget=1500))
+    driver = Driver(Classifier(Network()), precision="bfloat16")
+    driver.run_one(job)
+    keys = list(job.memory)
+    asked = np.stack([job.memory[key] for key in keys])
+    full = driver.evaluate(job.spectrum, _unpack(keys, job.spectrum.size))
+    sure = np.array([key in job.sure for key in keys])
+    assert sure.sum() == job.again
+    np.testing.assert_allclose(asked[sure], full[sure], atol=TOLERANCE)
+    assert np.abs(asked[~sure] - full[~sure]).max() > 1e-3
+    target = Target.of(full[0], 0.9)
+    differ = (target.slack(asked) >= 0) != (target.slack(full) >= 0)
+    assert differ.mean() < 0.01
+
+
+def test_what_a_model_says_in_bfloat16_alone_is_no_evidence() -> None:
+    found = explain(make_clip(SIZE), Classifier(Liar()), SearchSettings(delta=0.9, precision="bfloat16"))
+    parts = [part for kind, _, part in found.parts() if kind != "inverse"]
+    for part in parts:
+        if isinstance(part, Missing):
+            assert "not confirmed" in part.why
+        else:
+            assert has(LOW)(from_runs(part.runs, 257)[None]).all()
+    assert any(isinstance(part, Missing) or part.certificate.kind == "none" for part in parts)
+
+
+def test_a_certificate_that_float32_refutes_is_withdrawn() -> None:
+    class Sharper(Liar):
+        """In bfloat16 it needs both bands, in float32 one of them."""
+
+        def __init__(self) -> None:
+            PlantedModel.__init__(self, has(LOW))
+            self._other = PlantedModel(lambda masks: has(LOW)(masks) & has(HIGH)(masks))
+
+    settings = SearchSettings(delta=0.9, precision="bfloat16")
+    found = explain(make_clip(SIZE), Classifier(Sharper()), settings).sufficient[0]
+    assert isinstance(found, Subset)
+    assert found.size == 10
+    assert found.certificate.kind == "none"
+    assert "not confirmed in float32" in found.why
+    plain = explain(make_clip(SIZE), Classifier(PlantedModel(has(LOW))), settings).sufficient[0]
+    assert isinstance(plain, Subset)
+    assert (plain.size, plain.certificate.kind, plain.certificate.groups) == (5, "one_minimal", 5)
+
+
+def test_judges_hear_in_float32_whatever_the_search_did() -> None:
+    spectrum = make_job(make_clip(SIZE), SearchSettings()).spectrum
+    masks = np.random.default_rng(0).random((8, spectrum.size)) < 0.5
+    low, full = Driver(Classifier(Network()), precision="bfloat16"), Driver(Classifier(Network()))
+    np.testing.assert_array_equal(low.evaluate(spectrum, masks), full.evaluate(spectrum, masks))
+
+
+def test_auto_is_bfloat16_where_the_device_is_fast_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: False, raising=False)
+    assert choose_dtype("auto", CPU) is None
+    assert choose_dtype("bfloat16", CPU) is torch.bfloat16
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    assert choose_dtype("auto", CPU) is torch.bfloat16
+    assert choose_dtype("float32", CPU) is None
+    assert choose_dtype("auto", torch.device("mps")) is None
+    for capability, dtype in (((7, 5), None), ((8, 0), torch.bfloat16)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, told=capability: told)
+        assert choose_dtype("auto", torch.device("cuda")) is dtype
+
+
+def test_a_precision_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ConfigError, match="precision 'float16': did you mean 'bfloat16'"):
+        SearchSettings(precision="float16")
+
+
+def test_what_was_found_before_there_was_a_choice_is_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store(tmp_path / "s.db", write=True) as store:
+        key = store.add_settings(SearchSettings(), ("a", "b"))
+        low = SearchSettings(precision="bfloat16")
+        other = store.add_settings(low, ("a", "b"))
+        assert store.search_settings(key) == SearchSettings()
+        assert store.search_settings(other) == low
+        before = {name: value for name, value in asdict(SearchSettings()).items() if name != "precision"}
+        before["precision"] = "float32"
+        monkeypatch.setattr("earwitness.study.store.facts.asdict", lambda settings: dict(before))
+        assert store.add_settings(SearchSettings(), ("a", "b")) == key != other
+        assert "precision" not in store.settings(key)[0]
+
+
+def test_a_study_in_another_precision_is_made_anew(tmp_path: Path, capsys: pytest.CaptureFixture[Any]) -> None:
+    make_clips(tmp_path / "clips", 1, 800)
+    path = tmp_path / "s.db"
+    assert do(study_of(tmp_path / "clips", "high"), path) == Summary(1, 1, 0)
+    low = study_of(tmp_path / "clips", "high", search={"precision": "bfloat16"})
+    assert do(low, path) == Summary(1, 1, 0)
+    assert do(low, path) == Summary(0, 0, 0)
+    assert do(study_of(tmp_path / "clips", "high"), path) == Summary(0, 0, 0)
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT count(*) FROM explanations").fetchone() == (2,)
