@@ -41,7 +41,7 @@ class Network(Model):
 
     def logits(self, waveforms: Tensor) -> Tensor:
         """Of the magnitudes of the bins."""
-        return torch.fft.rfft(waveforms).abs() @ self.weights
+        return torch.matmul(torch.fft.rfft(waveforms).abs(), self.weights)
 
 
 class Liar(PlantedModel):
@@ -58,7 +58,7 @@ class Liar(PlantedModel):
 
 
 def rows(*probabilities: list[float]) -> NDArray[np.float32]:
-    return np.log(np.array(probabilities, dtype=np.float32))
+    return np.asarray(np.log(np.array(probabilities)), dtype=np.float32)
 
 
 def test_what_is_near_a_threshold_is_in_doubt() -> None:
@@ -69,7 +69,7 @@ def test_what_is_near_a_threshold_is_in_doubt() -> None:
     first = rows(*[[0.01, 0.98, 0.01]] * FIRST)
     assert doubt.of(first).tolist() == [True] * (FIRST - 1) + [False]
     # logits differ by 0.1: so does the lead
-    doubt.learn(first[:-1], first[:-1] + np.float32([0.1, 0, 0]))
+    doubt.learn(first[:-1], first[:-1] + np.array([0.1, 0, 0], dtype=np.float32))
     width = doubt.width
     assert 0.2 < width < 0.35
     tests = rows(
@@ -84,7 +84,7 @@ def test_a_small_change_of_a_sure_answer_is_a_large_one() -> None:
     doubt.of(original)
     doubt.learn(original, original)
     before = rows([0.998, 0.001, 0.001])
-    doubt.learn(before, before - np.float32([0.002, 0, 0]))
+    doubt.learn(before, before - np.array([0.002, 0, 0], dtype=np.float32))
     assert doubt.width == pytest.approx(3 * np.sqrt(0.5) * 0.5, rel=0.1)  # 0.002 of 0.004
     surest = rows([1 - 1e-7, 5e-8, 5e-8])
     assert doubt._others(surest) == pytest.approx([SURE])

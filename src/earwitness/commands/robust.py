@@ -48,7 +48,7 @@ def robust(
     with ExitStack() as stack:
         reporter = make_reporter(quiet or as_json, stack)
         reporter.stage(f"explaining {recording.name}", 2)
-        driver = Driver(classifier, repeats=settings.repeats, progress=reporter.ask)
+        driver = Driver(classifier, repeats=settings.repeats, precision=settings.precision, progress=reporter.ask)
         explanation = explain(clip, classifier, settings, driver=driver)
         reporter.advance()
         found = find_robust(explanation, classifier, harmless, others=others, driver=driver)

@@ -1,0 +1,142 @@
+"""Searches in bfloat16 beside float32: ``python -m benchmarks.precision`` prints a Markdown table, one row a model.
+
+Of digit recordings that nothing was chosen on, at δ = 0.5 and 0.9: the share of questions asked again in float32, sets
+that float32 did not confirm, certificates it did not, and the bins over those of the search in float32 (geometric mean
+over pairs). Beside that the passes a second of either precision, interleaved: what the processor makes of it. One
+without instructions for bfloat16 is several times slower at it; counts are what they are all the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from benchmarks.search.bench import DELTAS, MODELS, load_clips, load_model
+
+from earwitness import Classifier, Clip, Missing, SearchSettings, Subset, explain
+from earwitness.explanation import Explanation
+
+BATCH, REPETITIONS = 16, 5
+HEADER = """\
+| model | asked again | sets lost | certificates lost | bins | questions | passes a second: float32 | bfloat16 |
+| --- | --- | --- | --- | --- | --- | --- | --- |"""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One recording explained in both precisions.
+
+    Attributes
+    ----------
+    model : str
+    clip : int
+    delta : float
+    questions, again : int
+        In bfloat16, and of these asked again; what verifies is not counted.
+    full : int
+        Questions of the search in float32.
+    sets, lost : int
+        That bfloat16 had found, and that float32 did not confirm.
+    certificates, refuted : int
+        Of those confirmed, and what float32 did not confirm.
+    bins : list of (int, int)
+        Of each kind that both found: in bfloat16, and in float32.
+    """
+
+    model: str
+    clip: int
+    delta: float
+    questions: int
+    again: int
+    full: int
+    sets: int
+    lost: int
+    certificates: int
+    refuted: int
+    bins: list[tuple[int, int]]
+
+
+def compare(name: str, number: int, clip: Clip, classifier: Classifier, delta: float) -> Pair:
+    """Explain a recording in both precisions."""
+    low, full = (
+        explain(clip, classifier, SearchSettings(delta=delta, precision=precision))
+        for precision in ("bfloat16", "float32")
+    )
+    found = list(_sets(low))
+    lost = sum(isinstance(part, Missing) and "not confirmed" in part.why for part in found)
+    certified = [part for part in found if isinstance(part, Subset) and part.certificate.kind != "none"]
+    refuted = sum(isinstance(part, Subset) and "not confirmed in float32" in part.why for part in found)
+    bins = [
+        (one.size, other.size)
+        for one, other in zip(found, _sets(full), strict=True)
+        if isinstance(one, Subset) and isinstance(other, Subset)
+    ]
+    sets = sum(isinstance(part, Subset) for part in found) + lost
+    return Pair(
+        name, number, delta, low.queries - low.again, low.again, full.queries, sets, lost, len(certified) + refuted,
+        refuted, bins,
+    )  # fmt: skip
+
+
+def _sets(explanation: Explanation) -> Iterator[Subset | Missing]:
+    return (part for kind, _, part in explanation.parts() if kind != "inverse")
+
+
+def time_passes(classifier: Classifier, clip: Clip) -> tuple[float, float]:
+    """Passes a second in float32 and in bfloat16, medians of interleaved repetitions."""
+    waveforms = torch.from_numpy(clip.samples).repeat(BATCH, 1)
+    seconds: dict[bool, list[float]] = {False: [], True: []}
+    for _ in range(REPETITIONS + 1):
+        for low in seconds:
+            start = time.process_time()
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=low):
+                classifier.log_probabilities(waveforms.clone())
+            seconds[low].append(time.process_time() - start)
+    full, reduced = (BATCH / statistics.median(seconds[low][1:]) for low in (False, True))
+    return full, reduced
+
+
+def row_of(model: str, pairs: Sequence[Pair], passes: tuple[float, float]) -> str:
+    """A model's row of the table."""
+    again = sum(pair.again for pair in pairs) / sum(pair.questions for pair in pairs)
+    ratios = np.log([max(a, 1) / max(b, 1) for pair in pairs for a, b in pair.bins])
+    lost, sets = sum(pair.lost for pair in pairs), sum(pair.sets for pair in pairs)
+    refuted, certificates = sum(pair.refuted for pair in pairs), sum(pair.certificates for pair in pairs)
+    questions = statistics.median(pair.questions / pair.full for pair in pairs)
+    return (
+        f"| {model} | {again:.0%} | {lost} of {sets} | {refuted} of {certificates} | {np.exp(ratios.mean()):.2f} |"
+        f" {questions:.2f} | {passes[0]:.0f} | {passes[1]:.0f} |"
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", nargs="*", default=list(MODELS))
+    parser.add_argument("--clips", type=int, default=4)
+    parser.add_argument("--out", type=Path, help="write every pair as JSON")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print(HEADER, flush=True)
+    everything: list[Pair] = []
+    for name in options.models:
+        classifier, clips = load_model(name), load_clips(options.clips)
+        pairs = [
+            compare(name, number, clip, classifier, delta) for number, clip in enumerate(clips) for delta in DELTAS
+        ]
+        print(row_of(name, pairs, time_passes(classifier, clips[0])), flush=True)
+        everything += pairs
+    print(row_of("all", everything, (np.nan, np.nan)).replace("nan", "–"))
+    if options.out:
+        options.out.write_text(json.dumps([asdict(pair) for pair in everything], indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
