@@ -14,8 +14,10 @@ import polars as pl
 import pytest
 
 from earwitness import ConfigError, SearchSettings
+from earwitness.search.settings import REVISION
 from earwitness.study.export import to_csv, write_export
 from earwitness.study.file import Study, keys_of, load_study, parse_study
+from earwitness.study.progress import Quiet
 from earwitness.study.status import study_status
 from earwitness.study.store import Store
 from earwitness.study.template import study_schema, study_template
@@ -220,6 +222,34 @@ def test_a_study_says_what_a_changed_setting_makes_new(
     assert call(monkeypatch, "study", "run", path) == 0
     assert "changed since the last run: delta 0.5 → 0.7" in capsys.readouterr().err
     assert "delta 0.5 → 0.7" in (tmp_path / "study.db.log").read_text()
+
+
+class Telling(Quiet):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, line: str) -> None:
+        """See :class:`Reporter`."""
+        self.said.append(line)
+
+
+def test_what_makes_all_anew_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clips, path, heard = tmp_path / "clips", tmp_path / "s.db", Telling()
+    make_clips(clips, 1)
+    plain, low = study_of(clips, "low"), study_of(clips, "low", search={"budget": 400, "precision": "bfloat16"})
+    for study in (plain, plain, study_of(clips, "low", only_correct=True), low, plain):
+        do(study, path, reporter=heard)
+    for module in ("store.facts", "run", "register"):
+        monkeypatch.setattr(f"earwitness.study.{module}.REVISION", 99)
+    do(plain, path, reporter=heard)
+    begin, end = "changed since the last run: ", ". Explanations and judgements are made anew"
+    changed = [line.removeprefix(begin).partition(end)[0] for line in heard.said if line.startswith(begin)]
+    assert changed == [
+        "only_correct false → true",
+        "delta 0.9 → 0.5; budget 600 → 400; precision float32 → bfloat16; only_correct true → false",
+        "delta 0.5 → 0.9; budget 400 → 600; precision bfloat16 → float32",
+        f"the searches, of revision {REVISION} → 99, which find other sets",
+    ]
 
 
 def test_a_study_without_a_set_is_exported(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from ..datasets.recording import Recording
 from ..errors import ConfigError, EarwitnessError, StoreError
+from ..search.settings import REVISION
 from .messages import Source
 from .plan import Plan
 from .progress import Reporter
@@ -56,7 +57,8 @@ def register(plan: Plan, store: Store, key: str, reporter: Reporter) -> list[tup
 
 def say_what_changed(plan: Plan, store: Store, key: str, reporter: Reporter) -> None:
     """What in the study is another than when it was last run, if that makes its work anew."""
-    before = store.meta().get("settings")
+    meta = store.meta()
+    before = meta.get("settings")
     if before in (None, key):
         return
     search, old_labels = store.settings(before)
@@ -65,8 +67,12 @@ def say_what_changed(plan: Plan, store: Store, key: str, reporter: Reporter) -> 
     changes = [f"{name} {old[name]} → {value}" for name, value in new.items() if name in old and old[name] != value]
     if old_labels != plan.alignment.labels:
         changes.append(f"shared labels {', '.join(old_labels)} → {', '.join(plan.alignment.labels)}")
-    if not changes:
-        changes.append("only_correct, or the searches themselves, which find more since")
+    only_correct = meta.get("study", {}).get("only_correct", plan.study.only_correct)
+    if only_correct != plan.study.only_correct:
+        changes.append(f"only_correct {str(only_correct).lower()} → {str(plan.study.only_correct).lower()}")
+    revision = meta.get("revision")
+    if revision != REVISION and (revision or not changes):
+        changes.append(f"the searches, of revision {revision or 'unknown'} → {REVISION}, which find other sets")
     kept = len(store.explained(key))
     reporter.say(
         f"changed since the last run: {'; '.join(changes)}. Explanations and judgements are made anew"

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import AudioError
+from ..search.settings import REVISION
 from ..signal.spectrum import Spectrum
 from .cost import tell_cost
 from .environment import note_environment
@@ -126,7 +127,7 @@ def _begin(plan: Plan, store: Store, reporter: Reporter, retry_failed: bool) -> 
     forget_stale_failures(plan, store, key, ids, clips)
     store.set_plan(key, ids, [clip.id for clip, _ in clips])
     store.set_meta(
-        settings=key, name=study.name, epsilon=study.transfer.epsilon, study=study.model_dump(),
+        settings=key, revision=REVISION, name=study.name, epsilon=study.transfer.epsilon, study=study.model_dump(),
         folder=str(plan.folder), sample_rate=plan.sample_rate, models=ids,
         robust=options_key(robust_options(study.robust)) if study.robust else "",
     )  # fmt: skip
