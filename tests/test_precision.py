@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from earwitness import Classifier, ConfigError, Missing, SearchSettings, Subset, explain
+from earwitness import (
+    Classifier,
+    ConfigError,
+    Missing,
+    RobustSettings,
+    SearchSettings,
+    Subset,
+    explain,
+    find_robust,
+)  # fmt: skip
 from earwitness.explanation import make_job
 from earwitness.models import Model
-from earwitness.search.driver import Driver, _unpack
+from earwitness.search.driver import Driver, Job, _unpack
 from earwitness.search.precision import FIRST, SURE, Doubt, choose_dtype
 from earwitness.search.questions import TOLERANCE, Target
 from earwitness.signal.masks import from_runs
@@ -27,6 +36,7 @@ from planted import HIGH, LOW, SIZE, PlantedModel, either, has, make_clip
 from test_study import do, make_clips, study_of
 
 CPU = torch.device("cpu")
+NONE = np.zeros((1, 1), dtype=bool)  #: masks, where they do not matter
 
 
 class Network(Model):
@@ -64,10 +74,10 @@ def rows(*probabilities: list[float]) -> NDArray[np.float32]:
 def test_what_is_near_a_threshold_is_in_doubt() -> None:
     doubt = Doubt(delta=0.5)
     original = rows([0.8, 0.1, 0.1])
-    assert doubt.of(original).all()  # the thresholds are not known yet
+    assert doubt.of(NONE, original).all()  # the thresholds are not known yet
     doubt.learn(original, original)
     first = rows(*[[0.01, 0.98, 0.01]] * FIRST)
-    assert doubt.of(first).tolist() == [True] * (FIRST - 1) + [False]
+    assert doubt.of(NONE, first).tolist() == [True] * (FIRST - 1) + [False]
     # logits differ by 0.1: so does the lead
     doubt.learn(first[:-1], first[:-1] + np.array([0.1, 0, 0], dtype=np.float32))
     width = doubt.width
@@ -75,19 +85,30 @@ def test_what_is_near_a_threshold_is_in_doubt() -> None:
     tests = rows(
         [0.1, 0.8, 0.1], [0.4, 0.3, 0.3], [0.8, 0.1, 0.1], [0.45, 0.46, 0.09], [0.7, 0.2, 0.1], [0.999, 0.0005, 0.0005]
     )
-    assert doubt.of(tests).tolist() == [False, True, True, True, False, False]
+    assert doubt.of(NONE, tests).tolist() == [False, True, True, True, False, False]
 
 
 def test_a_small_change_of_a_sure_answer_is_a_large_one() -> None:
     doubt = Doubt(delta=0.5)
     original = rows([0.9, 0.05, 0.05])
-    doubt.of(original)
+    doubt.of(NONE, original)
     doubt.learn(original, original)
     before = rows([0.998, 0.001, 0.001])
     doubt.learn(before, before - np.array([0.002, 0, 0], dtype=np.float32))
     assert doubt.width == pytest.approx(3 * np.sqrt(0.5) * 0.5, rel=0.1)  # 0.002 of 0.004
     surest = rows([1 - 1e-7, 5e-8, 5e-8])
     assert doubt._others(surest) == pytest.approx([SURE])
+
+
+def test_in_views_the_threshold_is_the_views() -> None:
+    doubt = Doubt(0.5, (Target(0, 0.8, 0.5), Target(0, 0.4, 0.5)))
+    views = np.array([[True, True, False], [True, False, True]])
+    doubt.of(np.repeat(views, FIRST, axis=0), rows(*[[0.01, 0.98, 0.01]] * 2 * FIRST))
+    before = rows([0.5, 0.25, 0.25])
+    doubt.learn(before, before + np.array([0.04, 0, 0], dtype=np.float32))
+    assert doubt.width == pytest.approx(0.24)
+    near = rows([0.41, 0.04, 0.55], [0.41, 0.04, 0.55], [0.21, 0.1, 0.69], [0.21, 0.1, 0.69])
+    assert doubt.of(views[[0, 1, 0, 1]], near).tolist() == [True, False, False, True]
 
 
 @pytest.mark.parametrize("delta", [0.5, 0.9])
@@ -151,6 +172,50 @@ def test_a_certificate_that_float32_refutes_is_withdrawn() -> None:
     plain = explain(make_clip(SIZE), Classifier(PlantedModel(has(LOW))), settings).sufficient[0]
     assert isinstance(plain, Subset)
     assert (plain.size, plain.certificate.kind, plain.certificate.groups) == (5, "one_minimal", 5)
+
+
+def test_robust_sets_hold_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    again: list[int] = []
+    run_one = Driver.run_one
+
+    def counted(driver: Driver, job: Job[Any]) -> Job[Any]:
+        done = run_one(driver, job)
+        again.append(done.again)
+        return done
+
+    monkeypatch.setattr(Driver, "run_one", counted)
+    settings = SearchSettings(delta=0.5, precision="bfloat16", budget=400)
+    explanation = explain(make_clip(SIZE), Classifier(Network()), settings)
+    again.clear()
+    found = find_robust(explanation, Classifier(Network()), RobustSettings(questions=300, searched=8))
+    assert isinstance(found.robust, Subset)
+    assert found.robust.certificate.kind == "one_minimal"
+    assert found.survival["robust", 0].low >= 0.92
+    assert max(again) >= FIRST
+    driver = Driver(Classifier(Network()))
+    mask = from_runs(found.robust.runs, SIZE)
+    kept = driver.evaluate(explanation.spectrum, mask[None])
+    np.testing.assert_array_equal(found.robust.log_probabilities, kept[0])
+    assert Target.of(driver.original(explanation.spectrum), 0.5).slack(kept)[0] > 0
+
+
+def test_a_robust_certificate_that_float32_refutes_is_withdrawn() -> None:
+    class Sharper(Liar):
+        """In bfloat16 it needs both bands, in float32 one of them."""
+
+        def __init__(self) -> None:
+            PlantedModel.__init__(self, has(LOW))
+            self._other = PlantedModel(lambda masks: has(LOW)(masks) & has(HIGH)(masks))
+
+    plain = explain(make_clip(SIZE), Classifier(PlantedModel(has(LOW))), SearchSettings(delta=0.9))
+    views = RobustSettings(views=("gain:1",), questions=1500, searched=4)
+    for model, kind in ((PlantedModel(has(LOW)), "one_minimal"), (Sharper(), "none")):
+        low = Driver(Classifier(model), precision="bfloat16")
+        none = Missing("no set to begin with")
+        explanation = replace(plain, sufficient=(none,), complete=none, one_complete=none)
+        found = find_robust(explanation, Classifier(model), views, driver=low).robust
+        assert isinstance(found, Subset)
+        assert found.certificate.kind == kind
 
 
 def test_judges_hear_in_float32_whatever_the_search_did() -> None:

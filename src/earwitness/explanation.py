@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from .errors import AudioError, ConfigError
 from .models import Classifier, as_classifier, open_model
 from .search import SEARCHES
+from .search.certify import confirm_certificate
 from .search.driver import Driver, Job, recall
 from .search.effort import EFFORTS
-from .search.minimality import without
 from .search.precision import Doubt
 from .search.problem import Outcome, Problem
-from .search.questions import TOLERANCE, Certificate, Complete, Found, Sufficient, Target, ask
+from .search.questions import TOLERANCE, Certificate, Complete, Found, Sufficient, Target
 from .search.settings import SearchSettings
 from .signal import audio
 from .signal.arrays import as_clip
@@ -389,15 +389,10 @@ def _certify(wanted: list[Wanted], spectrum: Spectrum, driver: Driver) -> tuple[
     """What was found, with those certificates alone that float32 confirms, and the questions asked for that."""
     kept, asked = [], 0
     for kind, found, spent, goal in wanted:
-        certificate = found.certificate
-        if found.mask is not None and certificate.groups:
-            property_ = Sufficient(goal) if kind == "sufficient" else Complete(goal)
-            search = ask(property_, without(found.mask, certificate.parts))
-            job = driver.run_one(Job(spectrum, search, 2 * certificate.groups * driver.repeats))
-            asked += job.asked
-            if job.result is None or not bool((job.result < -TOLERANCE).all()):
-                found = Found(found.mask, Certificate(), found.why or "its certificate was not confirmed in float32")
-        kept.append((kind, found, spent, goal))
+        property_ = Sufficient(goal) if kind == "sufficient" else Complete(goal)
+        confirmed, questions = confirm_certificate(found, property_, spectrum, driver)
+        kept.append((kind, confirmed, spent, goal))
+        asked += questions
     return kept, asked
 
 

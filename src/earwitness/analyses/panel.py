@@ -10,7 +10,9 @@ import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
 
+from ..search.certify import confirm_certificate
 from ..search.driver import Driver, Job
+from ..search.precision import Doubt
 from ..search.questions import Found, Target
 from ..search.robustness import Makes, Robust, robust
 from ..search.settings import CONFIDENCE
@@ -74,10 +76,17 @@ class Panel:
     def seek(self, of: Makes, known: Sequence[Mask], budget: int, seed: int) -> tuple[Found, int]:
         """A set with a property in every view, and the questions asked for it."""
         search = robust(of, self.targets, self.viewed.spectrum.energy, known, budget=budget, seed=seed)
-        job = self.driver.run_one(Job(self.viewed, search, budget))
-        assert job.result is not None
-        self.asked += job.asked
-        return job.result, job.asked
+        low = self.driver.dtype is not None
+        doubt = Doubt(self.targets[0].delta, self.targets) if low else None
+        job = self.driver.run_one(Job(self.viewed, search, budget, doubt=doubt))
+        found, asked = job.result, job.asked + job.again * self.driver.repeats
+        assert found is not None
+        if low:
+            property_ = Robust(of, self.targets, tuple(range(self.views)))
+            found, more = confirm_certificate(found, property_, self.viewed, self.driver)
+            asked += more
+        self.asked += asked
+        return found, asked
 
     def ask(self, mask: Mask, of: Makes) -> NDArray[np.bool_]:
         """Whether a set has a property, in each of the views: bool [views]."""

@@ -168,7 +168,9 @@ def find_robust(
         A view is of no known form; ``others`` is listed and there are none.
     """
     settings = settings or RobustSettings()
-    driver = driver or Driver(classifier, repeats=explanation.settings.repeats)
+    driver = driver or Driver(
+        classifier, repeats=explanation.settings.repeats, precision=explanation.settings.precision
+    )
     sets = {
         (kind, draw): from_runs(part.runs, explanation.spectrum.size)
         for kind, draw, part in explanation.parts() if kind != "inverse" and isinstance(part, Subset)

@@ -259,7 +259,10 @@ class Driver:
         self, taken: list[tuple[Job[Any], list[bytes]]], parts: list[tuple[Signals, Mask]], answers: list[Log]
     ) -> int:
         """Put answers in float32 in the place of those that are in doubt; how many."""
-        doubted = [job.doubt.of(own) for (job, _), own in zip(taken, answers, strict=True) if job.doubt]
+        doubted = [
+            job.doubt.of(masks, own)
+            for (job, _), (_, masks), own in zip(taken, parts, answers, strict=True) if job.doubt
+        ]  # fmt: skip
         count = sum(int(rows.sum()) for rows in doubted)
         if not count:
             return 0

@@ -55,10 +55,13 @@ class Doubt:
     delta : float
         A subset keeps at least this share of the clip's confidence. The thresholds are that, the whole confidence, and
         the lead over the other labels; of the answer to the clip itself, which searches ask first.
+    views : tuple of Target
+        Of a search in views, what the clip sets in each: these, in place of its answer to the clip.
     """
 
     delta: float
-    _targets: tuple[Target, ...] = ()
+    views: tuple[Target, ...] = ()
+    _original: Target | None = None
     _seen: int = 0
     _differences: list[float] = field(default_factory=list)
 
@@ -67,31 +70,46 @@ class Doubt:
         """In nats, for labels about as likely as the others together: nearer to a threshold is too near."""
         return DEVIATIONS * float(np.sqrt(np.mean(np.square(self._differences)))) if self._differences else np.inf
 
-    def of(self, answers: NDArray[np.float32]) -> Mask:
-        """Which answers (float32 [M, n]) are to be asked again, bool [M]."""
+    def of(self, masks: Mask, answers: NDArray[np.float32]) -> Mask:
+        """Which answers (float32 [M, n]) to masks (bool [M, size]) are to be asked again, bool [M]."""
         first = np.arange(self._seen, self._seen + len(answers)) < FIRST
         self._seen += len(answers)
-        if not self._targets:
+        target = self._target
+        if target is None:
             return np.ones(len(answers), dtype=bool)
-        near = [np.abs(self._targets[0].margin(answers)) < self.width]
-        for target in self._targets:
-            floor = np.log(max(target.delta * target.confidence, 1e-30))
-            near.append(np.abs(answers[:, target.label] - floor) < self.width * self._others(answers))
-        return np.asarray(first | np.logical_or.reduce(near))
+        scores = answers[:, target.label, None].astype(np.float64)
+        near = np.abs(scores - self._floors(masks)) < self.width * self._others(answers)[:, None]
+        return np.asarray(first | near.any(axis=1) | (np.abs(target.margin(answers)) < self.width))
 
     def learn(self, answers: NDArray[np.float32], again: NDArray[np.float32]) -> None:
         """Take in what was answered to the same questions (float32 [M, n]) first, and in float32."""
         if not len(again):
             return
-        if not self._targets:
-            self._targets = (Target.of(again[0], self.delta), Target.of(again[0], 1.0))
-        target = self._targets[0]
+        if self._target is None:
+            self._original = Target.of(again[0], self.delta)
+        target = self._target
+        assert target is not None
         differences = np.abs(answers[:, target.label] - again[:, target.label])
         leads = np.abs(target.margin(answers) - target.margin(again))
         share = np.maximum(self._others(answers), self._others(again))
         self._differences += np.maximum(differences / share, leads).tolist()
 
+    @property
+    def _target(self) -> Target | None:
+        """Whose label is to be kept."""
+        return self.views[0] if self.views else self._original
+
+    def _floors(self, masks: Mask) -> NDArray[np.float64]:
+        """Logarithms of the confidences that decide each question, [M or 1, thresholds]."""
+        if self._original is not None:
+            confidences = np.array([[self.delta * self._original.confidence, self._original.confidence]])
+        else:
+            number = masks[:, -len(self.views) :].argmax(axis=1)
+            confidences = self.delta * np.array([target.confidence for target in self.views])[number, None]
+        return np.asarray(np.log(np.maximum(confidences, 1e-30)), dtype=np.float64)
+
     def _others(self, answers: NDArray[np.float32]) -> NDArray[np.float64]:
         """What other labels get, float64 [M]: the logarithm of a probability near 1 hardly moves when a logit does."""
-        label = self._targets[0].label
-        return np.maximum(-np.expm1(answers[:, label].astype(np.float64)), SURE)
+        target = self._target
+        assert target is not None
+        return np.maximum(-np.expm1(answers[:, target.label].astype(np.float64)), SURE)

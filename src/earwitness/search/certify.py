@@ -1,0 +1,34 @@
+"""Certificates of what was found in low precision, asked again in float32."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..signal.spectrum import Signals
+from .driver import Driver, Job
+from .minimality import without
+from .questions import TOLERANCE, Certificate, Found, Property, ask
+
+
+def confirm_certificate(found: Found, property_: Property, signals: Signals, driver: Driver) -> tuple[Found, int]:
+    """What was found, with its certificate if float32 confirms that; and the questions asked.
+
+    Each of the certificate's groups is dropped alone, and each time the property must be lost.
+
+    Parameters
+    ----------
+    found : Found
+    property_ : Property
+        That it has.
+    signals : Signals
+    driver : Driver
+    """
+    certificate = found.certificate
+    if found.mask is None or not certificate.groups:
+        return found, 0
+    candidates = without(found.mask, certificate.parts)
+    search = ask(property_, candidates)
+    job = driver.run_one(Job(signals, search, len(candidates) * len(property_.parts) * driver.repeats))
+    if len(candidates) and job.result is not None and bool(np.all(job.result < -TOLERANCE)):
+        return found, job.asked
+    return Found(found.mask, Certificate(), "its certificate was not confirmed in float32"), job.asked
