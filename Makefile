@@ -60,6 +60,7 @@ bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks.study
 	$(BIN)/python -m benchmarks.report
 	$(BIN)/python -m benchmarks.frontends
+	$(BIN)/python -m benchmarks.precision
 	$(BIN)/python -m benchmarks.evidence.robust
 
 docs: $(VENV)/docs
