@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,6 +105,18 @@ def test_robust_refuses(
     words: str,
 ) -> None:  # fmt: skip
     assert words in refused(monkeypatch, capsys, "robust", wav, "--model", LOW, "--budget", 40, "-q", *options)
+
+
+def test_explain_says_what_was_asked_twice(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wav: Path, tmp_path: Path
+) -> None:
+    words = ("explain", wav, "--model", LOW, "--budget", 60, "--precision", "bfloat16", "--out", tmp_path)
+    assert call(monkeypatch, *words) == 0
+    found = re.search(r"(\d+) questions \((\d+) of them again, in float32\)", capsys.readouterr().out)
+    assert found
+    assert 16 <= int(found[2]) < int(found[1])
+    told = json.loads((tmp_path / "explanation.json").read_text())
+    assert (told["precision"], told["queries"]) == ("bfloat16", int(found[1]))
 
 
 def test_explain_prints_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wav: Path) -> None:

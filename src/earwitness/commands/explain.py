@@ -114,8 +114,9 @@ def _print(explanation: Explanation) -> None:
     from ..explanation import Subset
     from ..search.settings import STEADY
 
+    again = f" ({explanation.again} of them again, in float32)" if explanation.again else ""
     print(f"{explanation.label} ({explanation.confidence:.3f}), {explanation.spectrum.size} variables, "
-          f"{explanation.queries} questions, {explanation.seconds:.1f} s")  # fmt: skip
+          f"{explanation.queries} questions{again}, {explanation.seconds:.1f} s")  # fmt: skip
     table = Table("subset", "size", "energy", "label", "confidence", "certificate", "", box=None)
     for kind, draw, part in explanation.parts():
         name = kind if draw == 0 else f"{kind} {draw + 1}"
