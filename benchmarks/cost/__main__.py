@@ -7,12 +7,12 @@ into ``docs/benchmarks-cost.md``.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from earwitness.study.environment import describe_environment
+from earwitness.study.file import RunSection
 
 from . import counts, overhead
 
@@ -20,7 +20,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "benchmarks-cost.md"
 TEXT = """\
 # Benchmarks: what a question costs
 
-Made by `python -m benchmarks.cost --page`; do not edit. Python {python}, numpy {numpy}, torch {torch}, {cores} cores.
+Made by `python -m benchmarks.cost --page`; do not edit. Python {python}, numpy {numpy}, torch {torch},
+{cores} cores ({processor}); what it takes on another machine may differ by half and more.
 
 ## Outside of the model
 
@@ -57,9 +58,11 @@ def main() -> None:
     costs = to_costs(overhead.measure_all())
     print(costs)
     if given.page:
-        versions = {name: version(name) for name in ("numpy", "torch")}
+        here = describe_environment(RunSection())
+        libraries = {name: here["libraries"][name] for name in ("numpy", "torch")}
         PAGE.write_text(TEXT.format(
-            **versions, python=platform.python_version(), cores=os.cpu_count(), budget=overhead.BUDGET, costs=costs,
+            **libraries, python=here["python"], cores=here["cores"], processor=here["processor"],
+            budget=overhead.BUDGET, costs=costs,
             counts=to_table(("counted", ""), [(name, now) for name, now, _ in rows]),
         ), encoding="utf-8")  # fmt: skip
 
