@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 import soundfile
+import torch
+from torch import Tensor
 from typer.testing import CliRunner
 
 from earwitness.cli import app
 from earwitness.errors import AudioError, ConfigError
+from earwitness.search.driver import Driver
 from earwitness.study.file import load_study, parse_setting
 from earwitness.study.forecast import forecast
 from earwitness.study.plan import plan
@@ -46,7 +49,10 @@ class Counting(Quiet):
         self.asked[stage.split()[0]] += questions
 
 
-@pytest.mark.parametrize("evidence", [{}, EVIDENCE])
+LOW_PRECISION = {**EVIDENCE, "search": {"delta": 0.9, "budget": 300, "precision": "bfloat16"}}
+
+
+@pytest.mark.parametrize("evidence", [{}, EVIDENCE, LOW_PRECISION])
 def test_no_more_is_asked_than_was_told(evidence: dict[str, Any], tmp_path: Path) -> None:
     make_clips(tmp_path / "clips", 3, 800)
     planned = plan(study_of(tmp_path / "clips", "low", "high", "other", **evidence), tmp_path)
@@ -60,6 +66,24 @@ def test_no_more_is_asked_than_was_told(evidence: dict[str, Any], tmp_path: Path
     assert (told.recordings, told.models, told.variables) == (3, 3, 401)
     assert set(told.seconds) == {model.spec for model in planned.models}
     assert told.most == pytest.approx(sum(told.questions.values()) / 3 * sum(told.seconds.values()) / 2)
+
+
+def test_the_rate_is_that_of_the_searches_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_clips(tmp_path / "clips", 1, 800)
+    asked: list[torch.dtype | None] = []
+    average = Driver._average
+
+    def noted(driver: Driver, waveforms: Tensor, dtype: torch.dtype | None = None) -> Any:
+        asked.append(dtype)
+        return average(driver, waveforms, dtype)
+
+    monkeypatch.setattr(Driver, "_average", noted)
+    for precision, low in (("float32", False), ("bfloat16", True)):
+        asked.clear()
+        search = {"precision": precision}
+        forecast(plan(study_of(tmp_path / "clips", "low", search=search), tmp_path))
+        assert (torch.bfloat16 in asked) is low
+        assert None in asked  # the first questions are asked in float32 again
 
 
 def test_recordings_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:

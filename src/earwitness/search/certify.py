@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..signal.spectrum import Signals
-from .driver import Driver, Job
+from .driver import Driver
 from .minimality import without
-from .questions import TOLERANCE, Certificate, Found, Property, ask
+from .questions import TOLERANCE, Answer, Certificate, Found, Property, ask
 
 
 def confirm_certificate(found: Found, property_: Property, signals: Signals, driver: Driver) -> tuple[Found, int]:
@@ -26,9 +26,15 @@ def confirm_certificate(found: Found, property_: Property, signals: Signals, dri
     certificate = found.certificate
     if found.mask is None or not certificate.groups:
         return found, 0
-    candidates = without(found.mask, certificate.parts)
+    candidates, asked = without(found.mask, certificate.parts), 0
     search = ask(property_, candidates)
-    job = driver.run_one(Job(signals, search, len(candidates) * len(property_.parts) * driver.repeats))
-    if len(candidates) and job.result is not None and bool(np.all(job.result < -TOLERANCE)):
-        return found, job.asked
-    return Found(found.mask, Certificate(), "its certificate was not confirmed in float32"), job.asked
+    try:
+        masks = next(search)
+        while True:
+            asked += len(masks) * driver.repeats
+            masks = search.send(Answer(driver.evaluate(signals, masks), 0))
+    except StopIteration as stop:
+        slack = stop.value
+    if len(candidates) and bool(np.all(slack < -TOLERANCE)):
+        return found, asked
+    return Found(found.mask, Certificate(), "its certificate was not confirmed in float32"), asked

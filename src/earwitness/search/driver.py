@@ -98,7 +98,7 @@ class Driver:
     time_limit : float, optional
         Seconds a model call may take, see :func:`earwitness.models.guarded.guarded`.
     progress : callable, optional
-        Called with the number of questions just answered.
+        Called with the number of questions just answered; what is asked again, or verifies, is not among them.
     """
 
     def __init__(
@@ -248,24 +248,24 @@ class Driver:
         answers = self._call(parts, dtype)
         ends = np.cumsum([len(keys) for _, keys in taken])
         by_job = np.split(answers, ends[:-1])
-        again = self._ask_again(taken, parts, by_job) if dtype else 0
+        if dtype:
+            self._ask_again(taken, parts, by_job)
         for (job, keys), own in zip(taken, by_job, strict=True):
             job.memory.update(zip(keys, own, strict=True))
             job.asked += len(keys) * self.repeats
         if self.progress:
-            self.progress((len(answers) + again) * self.repeats)
+            self.progress(len(answers) * self.repeats)
 
     def _ask_again(
         self, taken: list[tuple[Job[Any], list[bytes]]], parts: list[tuple[Signals, Mask]], answers: list[Log]
-    ) -> int:
-        """Put answers in float32 in the place of those that are in doubt; how many."""
+    ) -> None:
+        """Put answers in float32 in the place of those that are in doubt."""
         doubted = [
             job.doubt.of(masks, own)
             for (job, _), (_, masks), own in zip(taken, parts, answers, strict=True) if job.doubt
         ]  # fmt: skip
-        count = sum(int(rows.sum()) for rows in doubted)
-        if not count:
-            return 0
+        if not any(rows.any() for rows in doubted):
+            return
         full = self._call([(spectrum, masks[rows]) for (spectrum, masks), rows in zip(parts, doubted, strict=True)])
         for (job, keys), own, rows in zip(taken, answers, doubted, strict=True):
             again, full = np.split(full, [int(rows.sum())])
@@ -274,7 +274,6 @@ class Driver:
             own[rows] = again
             job.sure.update(keys[row] for row in np.flatnonzero(rows))
             job.again += len(again)
-        return count
 
     def _call(self, parts: list[tuple[Signals, Mask]], dtype: torch.dtype | None = None) -> Log:
         device = self.classifier.model.device

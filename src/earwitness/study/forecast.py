@@ -13,9 +13,12 @@ from ..analyses.robustness import ATTEMPTS
 from ..analyses.settings import CurveSettings
 from ..errors import AudioError, EarwitnessError
 from ..models import Classifier, aligned
-from ..search.driver import Driver, choose_batch
-from ..search.settings import KINDS, ROBUST
+from ..search.driver import Driver, Job, choose_batch
+from ..search.precision import Doubt
+from ..search.questions import Search
+from ..search.settings import KINDS, ROBUST, SearchSettings
 from ..signal.audio import Clip
+from ..signal.masks import Mask
 from ..signal.spectrum import Spectrum
 from .file import Study
 from .plan import Plan, plan
@@ -80,7 +83,7 @@ def forecast(plan: Plan, workers: int = 1) -> Forecast:
     study, settings = plan.study, plan.settings
     units = len(plan.recordings) * len(plan.models)
     seconds = {
-        classifier.model.spec: _ask(classifier, spectrum, study.run.batch, settings.seed)
+        classifier.model.spec: _ask(classifier, spectrum, study.run.batch, settings)
         for classifier in aligned(plan.models, plan.alignment)
     }
     questions = {step: units * count for step, count in most_questions(study, len(plan.models)).items()}
@@ -129,14 +132,22 @@ def _first(plan: Plan) -> Clip:
     raise AudioError(f"none of {len(plan.recordings)} recordings can be read; the first: {why}")
 
 
-def _ask(classifier: Classifier, spectrum: Spectrum, batch: int | None, seed: int) -> float:
-    """Seconds a question, of random masks in full batches; the first batch warms up and does not count."""
-    rng, driver = np.random.default_rng(seed), Driver(classifier, batch=batch)
+def _ask(classifier: Classifier, spectrum: Spectrum, batch: int | None, settings: SearchSettings) -> float:
+    """Seconds a question of a search, of random masks in full batches; the first batch warms up and does not count."""
+    rng, doubt = np.random.default_rng(settings.seed), Doubt(settings.delta)
+    driver = Driver(classifier, batch=batch, precision=settings.precision)
     size = batch or choose_batch(max(len(spectrum.clip), classifier.model.samples or 0), classifier.model.device)
     asked, started = -size, 0.0
     while asked <= 0 or time.perf_counter() - started < TRIAL:
-        driver.evaluate(spectrum, rng.random((size, spectrum.size)) < rng.random((size, 1)))
+        masks = rng.random((size, spectrum.size)) < rng.random((size, 1))
+        masks[0] = True  # the clip itself, which searches ask first
+        driver.run_one(Job(spectrum, _once(masks), size, doubt=doubt))
         asked += size
         if asked == 0:
             started = time.perf_counter()
     return (time.perf_counter() - started) / asked
+
+
+def _once(masks: Mask) -> Search[None]:
+    """A search that asks this and no more."""
+    yield masks
