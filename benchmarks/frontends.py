@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,14 +92,19 @@ def measure(name: str, extractor: Any, seconds: float, *, batch: int, repetition
 
     expected, found = by_library(), by_us()
     difference = max(float((found[key].float() - expected[key].float()).abs().max()) for key in found)
-    times: dict[Callable[[], Any], list[float]] = {by_library: [], by_us: []}
+    rates = [batch / seconds for seconds in time_in_turn((by_library, by_us), repetitions)]
+    return Timing(f"{name} ({kind}, {ours.path})", seconds, rates[0], rates[1], difference)
+
+
+def time_in_turn(functions: Sequence[Callable[[], Any]], repetitions: int) -> list[float]:
+    """Seconds of processor time that each takes, medians of repetitions that are interleaved."""
+    times: list[list[float]] = [[] for _ in functions]
     for _ in range(repetitions):
-        for function, taken in times.items():
+        for function, taken in zip(functions, times, strict=True):
             start = time.process_time()
             function()
             taken.append(time.process_time() - start)
-    rates = [batch / statistics.median(taken) for taken in times.values()]
-    return Timing(f"{name} ({kind}, {ours.path})", seconds, rates[0], rates[1], difference)
+    return [statistics.median(taken) for taken in times]
 
 
 def _with_one_thread() -> None:

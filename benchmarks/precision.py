@@ -11,13 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from benchmarks.frontends import time_in_turn
 from benchmarks.search.bench import DELTAS, MODELS, load_clips, load_model
 
 from earwitness import Classifier, Clip, Missing, SearchSettings, Subset, explain
@@ -92,14 +93,14 @@ def _sets(explanation: Explanation) -> Iterator[Subset | Missing]:
 def time_passes(classifier: Classifier, clip: Clip) -> tuple[float, float]:
     """Passes a second in float32 and in bfloat16, medians of interleaved repetitions."""
     waveforms = torch.from_numpy(clip.samples).repeat(BATCH, 1)
-    seconds: dict[bool, list[float]] = {False: [], True: []}
-    for _ in range(REPETITIONS + 1):
-        for low in seconds:
-            start = time.process_time()
-            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=low):
-                classifier.log_probabilities(waveforms.clone())
-            seconds[low].append(time.process_time() - start)
-    full, reduced = (BATCH / statistics.median(seconds[low][1:]) for low in (False, True))
+
+    def answer(low: bool) -> None:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=low):
+            classifier.log_probabilities(waveforms.clone())
+
+    both = (partial(answer, False), partial(answer, True))
+    time_in_turn(both, 1)  # warms up
+    full, reduced = (BATCH / seconds for seconds in time_in_turn(both, REPETITIONS))
     return full, reduced
 
 

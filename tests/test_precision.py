@@ -32,7 +32,7 @@ from earwitness.signal.masks import from_runs
 from earwitness.study.run import Summary
 from earwitness.study.store import Store
 from earwitness.verification import broken
-from planted import HIGH, LOW, SIZE, PlantedModel, either, has, make_clip
+from planted import HIGH, LOW, SIZE, PlantedModel, Rule, both, either, has, make_clip
 from test_study import do, make_clips, study_of
 
 CPU = torch.device("cpu")
@@ -55,16 +55,16 @@ class Network(Model):
 
 
 class Liar(PlantedModel):
-    """Hears in bfloat16, beside the planted band, another one that is not there in float32."""
+    """Hears the planted band in float32, and in bfloat16 by another rule."""
+
+    def __init__(self, rule: Rule) -> None:
+        super().__init__(has(LOW))
+        self._other = PlantedModel(rule)
 
     def logits(self, waveforms: Tensor) -> Tensor:
         """See :class:`PlantedModel`."""
         honest = super().logits(waveforms)
         return self._other.logits(waveforms) if torch.is_autocast_enabled("cpu") else honest
-
-    def __init__(self) -> None:
-        super().__init__(has(LOW))
-        self._other = PlantedModel(either(LOW, HIGH))
 
 
 def rows(*probabilities: list[float]) -> NDArray[np.float32]:
@@ -145,7 +145,9 @@ def test_where_answers_differ_those_asked_again_decide() -> None:
 
 
 def test_what_a_model_says_in_bfloat16_alone_is_no_evidence() -> None:
-    found = explain(make_clip(SIZE), Classifier(Liar()), SearchSettings(delta=0.9, precision="bfloat16"))
+    found = explain(
+        make_clip(SIZE), Classifier(Liar(either(LOW, HIGH))), SearchSettings(delta=0.9, precision="bfloat16")
+    )
     parts = [part for kind, _, part in found.parts() if kind != "inverse"]
     for part in parts:
         if isinstance(part, Missing):
@@ -156,15 +158,8 @@ def test_what_a_model_says_in_bfloat16_alone_is_no_evidence() -> None:
 
 
 def test_a_certificate_that_float32_refutes_is_withdrawn() -> None:
-    class Sharper(Liar):
-        """In bfloat16 it needs both bands, in float32 one of them."""
-
-        def __init__(self) -> None:
-            PlantedModel.__init__(self, has(LOW))
-            self._other = PlantedModel(lambda masks: has(LOW)(masks) & has(HIGH)(masks))
-
     settings = SearchSettings(delta=0.9, precision="bfloat16")
-    found = explain(make_clip(SIZE), Classifier(Sharper()), settings).sufficient[0]
+    found = explain(make_clip(SIZE), Classifier(Liar(both(LOW, HIGH))), settings).sufficient[0]
     assert isinstance(found, Subset)
     assert found.size == 10
     assert found.certificate.kind == "none"
@@ -200,16 +195,9 @@ def test_robust_sets_hold_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_robust_certificate_that_float32_refutes_is_withdrawn() -> None:
-    class Sharper(Liar):
-        """In bfloat16 it needs both bands, in float32 one of them."""
-
-        def __init__(self) -> None:
-            PlantedModel.__init__(self, has(LOW))
-            self._other = PlantedModel(lambda masks: has(LOW)(masks) & has(HIGH)(masks))
-
     plain = explain(make_clip(SIZE), Classifier(PlantedModel(has(LOW))), SearchSettings(delta=0.9))
     views = RobustSettings(views=("gain:1",), questions=1500, searched=4)
-    for model, kind in ((PlantedModel(has(LOW)), "one_minimal"), (Sharper(), "none")):
+    for model, kind in ((PlantedModel(has(LOW)), "one_minimal"), (Liar(both(LOW, HIGH)), "none")):
         low = Driver(Classifier(model), precision="bfloat16")
         none = Missing("no set to begin with")
         explanation = replace(plain, sufficient=(none,), complete=none, one_complete=none)

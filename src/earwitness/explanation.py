@@ -344,9 +344,7 @@ def finish(job: Job[Outcome], driver: Driver, settings: SearchSettings) -> Expla
     outcome, spectrum = job.result, job.spectrum
     assert outcome is not None
     assert isinstance(spectrum, Spectrum)
-    wanted, certified = _list_wanted(outcome, settings.delta), 0
-    if driver.dtype is not None:
-        wanted, certified = _certify(wanted, spectrum, driver)
+    wanted, certified = _certify(_list_wanted(outcome, settings.delta), spectrum, driver)
     masks = [found.mask for _, found, _, _ in wanted if found.mask is not None]
     complete = outcome.complete[0].mask
     has_inverse = complete is not None and not complete.all()

@@ -76,15 +76,12 @@ class Panel:
     def seek(self, of: Makes, known: Sequence[Mask], budget: int, seed: int) -> tuple[Found, int]:
         """A set with a property in every view, and the questions asked for it."""
         search = robust(of, self.targets, self.viewed.spectrum.energy, known, budget=budget, seed=seed)
-        low = self.driver.dtype is not None
-        doubt = Doubt(self.targets[0].delta, self.targets) if low else None
+        doubt = Doubt(self.targets[0].delta, self.targets)
         job = self.driver.run_one(Job(self.viewed, search, budget, doubt=doubt))
-        found, asked = job.result, job.asked + job.again * self.driver.repeats
-        assert found is not None
-        if low:
-            property_ = Robust(of, self.targets, tuple(range(self.views)))
-            found, more = confirm_certificate(found, property_, self.viewed, self.driver)
-            asked += more
+        assert job.result is not None
+        property_ = Robust(of, self.targets, tuple(range(self.views)))
+        found, certified = confirm_certificate(job.result, property_, self.viewed, self.driver)
+        asked = job.asked + job.again * self.driver.repeats + certified
         self.asked += asked
         return found, asked
 

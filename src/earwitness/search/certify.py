@@ -13,7 +13,8 @@ from .questions import TOLERANCE, Answer, Certificate, Found, Property, ask
 def confirm_certificate(found: Found, property_: Property, signals: Signals, driver: Driver) -> tuple[Found, int]:
     """What was found, with its certificate if float32 confirms that; and the questions asked.
 
-    Each of the certificate's groups is dropped alone, and each time the property must be lost.
+    Each of the certificate's groups is dropped alone, and each time the property must be lost. Nothing is asked of a
+    driver whose searches were in float32.
 
     Parameters
     ----------
@@ -24,7 +25,7 @@ def confirm_certificate(found: Found, property_: Property, signals: Signals, dri
     driver : Driver
     """
     certificate = found.certificate
-    if found.mask is None or not certificate.groups:
+    if driver.dtype is None or found.mask is None or not certificate.groups:
         return found, 0
     candidates, asked = without(found.mask, certificate.parts), 0
     search = ask(property_, candidates)

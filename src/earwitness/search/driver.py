@@ -297,7 +297,7 @@ class Driver:
 
 def recall(job: Job[Any], masks: Mask) -> list[Log | None]:
     """What the model answered to masks in float32 while a search asked, None where it was not asked."""
-    return [None if job.doubt and job.sure and key not in job.sure else job.memory.get(key) for key in _pack(masks)]
+    return [None if job.sure and key not in job.sure else job.memory.get(key) for key in _pack(masks)]
 
 
 def lacks_memory(error: BaseException | None) -> bool:

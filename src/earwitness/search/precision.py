@@ -61,7 +61,7 @@ class Doubt:
 
     delta: float
     views: tuple[Target, ...] = ()
-    _original: Target | None = None
+    _targets: tuple[Target, ...] = ()
     _seen: int = 0
     _differences: list[float] = field(default_factory=list)
 
@@ -86,7 +86,7 @@ class Doubt:
         if not len(again):
             return
         if self._target is None:
-            self._original = Target.of(again[0], self.delta)
+            self._targets = (Target.of(again[0], self.delta), Target.of(again[0], 1.0))
         target = self._target
         assert target is not None
         differences = np.abs(answers[:, target.label] - again[:, target.label])
@@ -97,16 +97,14 @@ class Doubt:
     @property
     def _target(self) -> Target | None:
         """Whose label is to be kept."""
-        return self.views[0] if self.views else self._original
+        return next(iter(self.views or self._targets), None)
 
     def _floors(self, masks: Mask) -> NDArray[np.float64]:
         """Logarithms of the confidences that decide each question, [M or 1, thresholds]."""
-        if self._original is not None:
-            confidences = np.array([[self.delta * self._original.confidence, self._original.confidence]])
-        else:
-            number = masks[:, -len(self.views) :].argmax(axis=1)
-            confidences = self.delta * np.array([target.confidence for target in self.views])[number, None]
-        return np.asarray(np.log(np.maximum(confidences, 1e-30)), dtype=np.float64)
+        if not self.views:
+            return np.array([[target.floor for target in self._targets]])
+        number = masks[:, -len(self.views) :].argmax(axis=1)
+        return np.array([target.floor for target in self.views])[number, None]
 
     def _others(self, answers: NDArray[np.float32]) -> NDArray[np.float64]:
         """What other labels get, float64 [M]: the logarithm of a probability near 1 hardly moves when a logit does."""

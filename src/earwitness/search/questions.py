@@ -67,6 +67,11 @@ class Target:
         label = int(np.argmax(log_probabilities))
         return cls(label, float(np.exp(np.float64(log_probabilities[label]))), delta)
 
+    @property
+    def floor(self) -> float:
+        """What a subset's log p(label) must reach, in nats."""
+        return float(np.log(max(self.delta * self.confidence, 1e-30)))
+
     def margin(self, log_probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
         """How far the label leads: log p(label) - max of the others, float64 [M]."""
         scores = np.asarray(log_probabilities, dtype=np.float64)
@@ -75,7 +80,7 @@ class Target:
 
     def slack(self, log_probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
         """How far the answers are from just sufficient (≥ 0: sufficient), in nats, float64 [M]."""
-        floor = np.log(max(self.delta * self.confidence, 1e-30))
+        floor = self.floor
         if self.delta == 1:  # the whole clip has exactly its own confidence: equal must count as reached
             floor -= 2 * TOLERANCE
         scores = np.asarray(log_probabilities[:, self.label], dtype=np.float64)
@@ -145,6 +150,12 @@ class Complete:
     def parts(self) -> tuple[Part, ...]:
         """Sufficient and necessary."""
         return Sufficient(self.target), Necessary(self.target)
+
+
+def ask_once(masks: Mask) -> Search[NDArray[np.float32]]:
+    """Ask this and no more: log-probabilities, float32 [M, n]."""
+    answer = yield masks
+    return answer.log_probabilities
 
 
 def ask(

@@ -15,10 +15,9 @@ from ..errors import AudioError, EarwitnessError
 from ..models import Classifier, aligned
 from ..search.driver import Driver, Job, choose_batch
 from ..search.precision import Doubt
-from ..search.questions import Search
+from ..search.questions import ask_once
 from ..search.settings import KINDS, ROBUST, SearchSettings
 from ..signal.audio import Clip
-from ..signal.masks import Mask
 from ..signal.spectrum import Spectrum
 from .file import Study
 from .plan import Plan, plan
@@ -141,13 +140,8 @@ def _ask(classifier: Classifier, spectrum: Spectrum, batch: int | None, settings
     while asked <= 0 or time.perf_counter() - started < TRIAL:
         masks = rng.random((size, spectrum.size)) < rng.random((size, 1))
         masks[0] = True  # the clip itself, which searches ask first
-        driver.run_one(Job(spectrum, _once(masks), size, doubt=doubt))
+        driver.run_one(Job(spectrum, ask_once(masks), size, doubt=doubt))
         asked += size
         if asked == 0:
             started = time.perf_counter()
     return (time.perf_counter() - started) / asked
-
-
-def _once(masks: Mask) -> Search[None]:
-    """A search that asks this and no more."""
-    yield masks

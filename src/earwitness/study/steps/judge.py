@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...search.driver import Driver, Job
-from ...search.questions import Search
-from ...signal.masks import Mask
+from ...search.questions import ask_once
 from ...signal.spectrum import Spectrum
 from ..messages import Done, Outcome, Source, Unit
 from ..store import unpack_mask
@@ -72,7 +71,7 @@ class Judge(Step):
             spectrum = Spectrum(desk.read(unit.clip), desk.setup.settings.variables)
             whole = np.ones(spectrum.size, dtype=bool)
             masks = np.stack([whole, *(unpack_mask(mask, unit.size) for _, mask in unit.masks)])
-            return Job(spectrum, _ask_once(masks), len(masks) * driver.repeats)
+            return Job(spectrum, ask_once(masks), len(masks) * driver.repeats)
 
         def close(unit: ToJudge, job: Job[Any]) -> Outcome:
             answers = cast(Log, job.result)
@@ -85,8 +84,3 @@ class Judge(Step):
         running = self.running
         running.store.add_answers(clip.id, running.ids[model], running.key, outcome.original, outcome.answers)
         return True
-
-
-def _ask_once(masks: Mask) -> Search[Log]:
-    answer = yield masks
-    return answer.log_probabilities
