@@ -15,8 +15,9 @@ from torch import Tensor
 from earwitness import Classifier, Clip, ModelError, open_model
 from earwitness.cli import app
 from earwitness.models import Model
+from earwitness.models.batching import choose_batch
 from earwitness.models.resampling import at_rate
-from earwitness.search.driver import Driver, choose_batch
+from earwitness.search.driver import Driver
 from earwitness.signal.spectrum import Spectrum
 
 MODEL = """
@@ -89,7 +90,7 @@ def test_batches_have_room_for_the_models_own_length(tmp_path: Path) -> None:
     masks = torch.rand(40, spectrum.size, generator=torch.Generator().manual_seed(0)).numpy() < 0.5
     Counted(Classifier(model)).evaluate(spectrum, masks)
     assert sizes == [16, 16, 8]
-    assert choose_batch(200, torch.device("cpu")) == 64
+    assert choose_batch(200, torch.device("cpu")) == 32
 
 
 def test_what_a_model_prints_stays_out_of_what_is_printed_for_machines(

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 import earwitness
 from earwitness.models import Classifier, open_model
+from earwitness.models.batching import choose_batch
 from earwitness.search.completeness import complete
-from earwitness.search.driver import Driver, Job, choose_batch
+from earwitness.search.driver import Driver, Job
 from earwitness.search.effort import THOROUGH, Effort
 from earwitness.search.problem import limited
 from earwitness.search.questions import TOLERANCE, Found, Property, Search, Target

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from earwitness.datasets.builtin import builtin_recordings
 from earwitness.models import Classifier, Model, open_model
+from earwitness.models.batching import choose_batch
 from earwitness.models.musicnn import BUILTIN_NAMES
-from earwitness.search.driver import Driver, Job, choose_batch
+from earwitness.search.driver import Driver, Job
 from earwitness.search.questions import Search
 from earwitness.signal import audio
 from earwitness.signal.masks import Mask

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..errors import LabelError, nearest
 from .base import Model
+from .batching import Batches
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,14 @@ class Classifier:
     model : Model
     labels : tuple of str
         The n labels of the answers.
+    batches : Batches
+        How many signals it is asked at once.
     """
 
     def __init__(
         self, model: Model, labels: Sequence[str] | None = None, members: Sequence[Sequence[int]] | None = None
     ) -> None:
-        self.model = model
+        self.model, self.batches = model, Batches(model.device)
         self.labels = tuple(labels) if labels is not None else model.labels
         self._members = [list(group) for group in (members or [[i] for i in range(len(self.labels))])]
         self._plain = all(len(group) == 1 for group in self._members)

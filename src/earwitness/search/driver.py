@@ -20,11 +20,14 @@ from threadpoolctl import ThreadpoolController
 
 from ..errors import ModelError
 from ..models import Classifier
+from ..models.batching import lacks_memory
 from ..models.guarded import guarded
 from ..signal.masks import Mask
 from ..signal.spectrum import Signals
 from .precision import Doubt, choose_dtype
 from .questions import Answer, BudgetSpent, Search
+
+SIDE_BY_SIDE = (8, 32)  #: searches, on a CPU and on a GPU
 
 T = TypeVar("T")
 Log = NDArray[np.float32]
@@ -87,14 +90,14 @@ class Driver:
     ----------
     classifier : Classifier
     batch : int, optional
-        Signals a model call; by default chosen from the clip's length and the free memory. It never changes a
-        result of a deterministic model.
+        Signals a model call; by default what the classifier's :class:`earwitness.models.batching.Batches` say. It
+        never changes a result of a deterministic model.
     repeats : int
         Ask a noisy model so often and average the probabilities; each asking counts as a question.
     precision : {"float32", "auto", "bfloat16"}
         Of the answers that searches may doubt, see :mod:`earwitness.search.precision`; all others are in float32.
-    side_by_side : int
-        Searches under way at once.
+    side_by_side : int, optional
+        Searches under way at once: enough to fill a batch, few enough to hold their spectra.
     time_limit : float, optional
         Seconds a model call may take, see :func:`earwitness.models.guarded.guarded`.
     progress : callable, optional
@@ -108,14 +111,14 @@ class Driver:
         batch: int | None = None,
         repeats: int = 1,
         precision: str = "float32",
-        side_by_side: int = 8,
+        side_by_side: int | None = None,
         time_limit: float | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> None:
         self.classifier = classifier
         self.batch, self.repeats = batch, max(1, repeats)
         self.dtype = choose_dtype(precision, classifier.model.device)
-        self.side_by_side = max(1, side_by_side)
+        self.side_by_side = max(1, side_by_side or SIDE_BY_SIDE[classifier.model.device.type == "cuda"])
         self.time_limit, self.progress = time_limit, progress
         self._libraries = ThreadpoolController()
 
@@ -156,12 +159,13 @@ class Driver:
         parts: list[Log] = []
         done = 0
         while done < len(masks):
-            size = self._room(len(spectrum.clip))
+            samples = len(spectrum.clip)
+            size = self.room(samples)
             try:
-                parts.append(self._call([(spectrum, masks[done : done + size])]))
+                parts.append(self._time([(spectrum, masks[done : done + size])]))
                 done += size
             except Exception as error:
-                self._shrink(min(size, len(masks) - done), error)
+                self._shrink(min(size, len(masks) - done), samples, error)
         return np.concatenate(parts)
 
     def original(self, spectrum: Signals) -> Log:
@@ -198,7 +202,7 @@ class Driver:
     def _ask(self, waiting: deque[_Waiting]) -> None:
         """One model call: fill a batch with questions on clips as long as the first one's."""
         samples = len(waiting[0].job.spectrum.clip)
-        room = self._room(samples)
+        room = self.room(samples)
         taken: list[tuple[Job[Any], list[bytes]]] = []
         for state in waiting:
             if room == 0:
@@ -224,28 +228,34 @@ class Driver:
 
     def _put_back(self, taken: list[tuple[Job[Any], list[bytes]]], waiting: deque[_Waiting], error: Exception) -> None:
         """Ask the same again, in smaller batches."""
-        self._shrink(sum(len(keys) for _, keys in taken), error)
+        self._shrink(sum(len(keys) for _, keys in taken), len(taken[0][0].spectrum.clip), error)
         todo = {id(state.job): state.todo for state in waiting}
         for job, keys in taken:
             todo[id(job)].extendleft(reversed(keys))
 
-    def _room(self, samples: int) -> int:
-        """Signals a model call; a model with a length of its own fills up shorter clips to it."""
-        model = self.classifier.model
-        return self.batch or choose_batch(max(samples, model.samples or 0), model.device)
+    def room(self, samples: int) -> int:
+        """How many signals of so many samples the model is asked at once now."""
+        return self.batch or self.classifier.batches.room(self._heard(samples))
 
-    def _shrink(self, size: int, error: Exception) -> None:
-        """Halve the batches if the last one found no memory (another process may use the device as well)."""
+    def _heard(self, samples: int) -> int:
+        """A model with a length of its own fills up shorter clips to it."""
+        return max(samples, self.classifier.model.samples or 0)
+
+    def _shrink(self, size: int, samples: int, error: Exception) -> None:
+        """Halve the batches if the last one found no memory."""
         if size <= 1 or not lacks_memory(error):
             raise error
-        self.batch = size // 2
+        if self.batch:
+            self.batch = size // 2
+        else:
+            self.classifier.batches.limit(self._heard(samples), size // 2)
         if self.classifier.model.device.type == "cuda":
             torch.cuda.empty_cache()
 
     def _answer(self, taken: list[tuple[Job[Any], list[bytes]]]) -> None:
         parts = [(job.spectrum, _unpack(keys, job.spectrum.size)) for job, keys in taken]
         dtype = self.dtype if all(job.doubt for job, _ in taken) else None
-        answers = self._call(parts, dtype)
+        answers = self._time(parts, dtype)
         ends = np.cumsum([len(keys) for _, keys in taken])
         by_job = np.split(answers, ends[:-1])
         if dtype:
@@ -275,6 +285,15 @@ class Driver:
             job.sure.update(keys[row] for row in np.flatnonzero(rows))
             job.again += len(again)
 
+    def _time(self, parts: list[tuple[Signals, Mask]], dtype: torch.dtype | None = None) -> Log:
+        """A call that tells how long a batch of its size takes."""
+        start = time.perf_counter()
+        answers = self._call(parts, dtype)
+        if dtype == self.dtype:  # those in the other precision take another time
+            samples = self._heard(len(parts[0][0].clip))
+            self.classifier.batches.took(samples, len(answers), time.perf_counter() - start)
+        return answers
+
     def _call(self, parts: list[tuple[Signals, Mask]], dtype: torch.dtype | None = None) -> Log:
         device = self.classifier.model.device
         signals = [spectrum.invert(masks, device) for spectrum, masks in parts if len(masks)]
@@ -298,27 +317,6 @@ class Driver:
 def recall(job: Job[Any], masks: Mask) -> list[Log | None]:
     """What the model answered to masks in float32 while a search asked, None where it was not asked."""
     return [None if job.sure and key not in job.sure else job.memory.get(key) for key in _pack(masks)]
-
-
-def lacks_memory(error: BaseException | None) -> bool:
-    """Whether it is, or was caused by, a want of memory."""
-    while error is not None:
-        if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-            return True
-        error = error.__cause__
-    return False
-
-
-def choose_batch(samples: int, device: torch.device) -> int:
-    """Signals a model call for clips of so many samples.
-
-    On a CPU, about 4 s x 16 signals at 16 kHz keep the caches warm and more does not help; on a GPU, a share of
-    the free memory, taking 4 kB of activations a sample, which is what Wav2Vec2-base needs.
-    """
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return int(max(1, min(1024, free // 2 // (4096 * max(samples, 1)))))
-    return int(max(1, min(64, (1 << 20) // max(samples, 1))))
 
 
 def _look_up(job: Job[Any], masks: Mask) -> tuple[list[bytes], list[bytes]]:

@@ -61,7 +61,11 @@ class RunSection(_Section):
     address: str | None = Field(default=None, examples=["auto"], description="of a Ray cluster; default: start one")
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps")
     batch: int | None = Field(
-        default=None, examples=[32], ge=1, le=1 << 16, description="signals a model call; default: by memory"
+        default=None,
+        examples=[32],
+        ge=1,
+        le=1 << 16,
+        description="signals a model call; default: by length, on a GPU tried",
     )
     time_limit: float | None = Field(
         default=None, examples=[60.0], gt=0, le=86_400,

@@ -13,7 +13,7 @@ from ..analyses.robustness import ATTEMPTS
 from ..analyses.settings import CurveSettings
 from ..errors import AudioError, EarwitnessError
 from ..models import Classifier, aligned
-from ..search.driver import Driver, Job, choose_batch
+from ..search.driver import Driver, Job
 from ..search.precision import Doubt
 from ..search.questions import ask_once
 from ..search.settings import KINDS, ROBUST, SearchSettings
@@ -135,13 +135,11 @@ def _ask(classifier: Classifier, spectrum: Spectrum, batch: int | None, settings
     """Seconds a question of a search, of random masks in full batches; the first batch warms up and does not count."""
     rng, doubt = np.random.default_rng(settings.seed), Doubt(settings.delta)
     driver = Driver(classifier, batch=batch, precision=settings.precision)
-    size = batch or choose_batch(max(len(spectrum.clip), classifier.model.samples or 0), classifier.model.device)
-    asked, started = -size, 0.0
-    while asked <= 0 or time.perf_counter() - started < TRIAL:
+    asked, started = -1, 0.0
+    while asked < 1 or time.perf_counter() - started < TRIAL:
+        size = driver.room(len(spectrum.clip))
         masks = rng.random((size, spectrum.size)) < rng.random((size, 1))
         masks[0] = True  # the clip itself, which searches ask first
         driver.run_one(Job(spectrum, ask_once(masks), size, doubt=doubt))
-        asked += size
-        if asked == 0:
-            started = time.perf_counter()
+        asked, started = (0, time.perf_counter()) if asked < 0 else (asked + size, started)
     return (time.perf_counter() - started) / asked

@@ -15,8 +15,8 @@ from ..datasets.builtin import builtin_recordings
 from ..datasets.recording import Recording
 from ..errors import ConfigError, ModelError
 from ..models import Alignment, Model, align, choose_device, open_model
+from ..models.batching import lacks_memory
 from ..models.resampling import at_rate
-from ..search.driver import lacks_memory
 from ..search.settings import SearchSettings
 from ..signal import audio
 from ..signal.audio import Clip

@@ -13,15 +13,14 @@ import torch
 
 from ...errors import AudioError, ModelError
 from ...models import Classifier, Model, aligned, choose_device, open_model
+from ...models.batching import lacks_memory
 from ...models.resampling import at_rate
-from ...search.driver import Driver, lacks_memory
+from ...search.driver import Driver
 from ...signal import audio
 from ...signal.audio import Clip
 from ..messages import Asked, Chunk, Done, Event, Failed, NoRoom, Setup, Source, describe
 from ..steps import STEPS
 
-#: clips whose searches run side by side: enough to fill a batch, few enough to hold their spectra
-SIDE_BY_SIDE = 8
 #: seconds between reports of how many questions were answered
 REPORT_EVERY = 0.5
 
@@ -63,7 +62,7 @@ class Worker:
                 yield from (Done(index, Failed(describe(error))) for index in range(len(chunk.units)))
             return
         driver = Driver(
-            classifier, batch=self.setup.batch, repeats=self.setup.settings.repeats, side_by_side=SIDE_BY_SIDE,
+            classifier, batch=self.setup.batch, repeats=self.setup.settings.repeats,
             time_limit=self.setup.time_limit, progress=self.count, precision=self.setup.settings.precision,
         )  # fmt: skip
         for done in STEPS[chunk.step].do(self, driver, chunk.units):

@@ -30,7 +30,6 @@ from ...analyses.composition import (
 )
 from ...analyses.settings import LEVELS, CompositionSettings, GreedySettings
 from ...models import Classifier
-from ...search.driver import choose_batch
 from ...signal.audio import SILENCE
 from ...signal.masks import Mask, from_runs, to_runs
 from ...transferability.definitions import top_labels
@@ -298,7 +297,7 @@ def read_signals(study: Reopened, subsets: pl.DataFrame) -> tuple[list[Signal], 
 def answer(classifier: Classifier, signals: Signal) -> NDArray[np.float32]:
     """What a classifier says to signals, float32 [M, N] → natural logarithms of probabilities, float32 [M, K]."""
     device = classifier.model.device
-    size = choose_batch(signals.shape[1], device)
+    size = classifier.batches.room(signals.shape[1])
     with torch.inference_mode():
         parts = [
             classifier.log_probabilities(torch.from_numpy(signals[i : i + size]).to(device)).float().cpu().numpy()
@@ -309,7 +308,7 @@ def answer(classifier: Classifier, signals: Signal) -> NDArray[np.float32]:
 
 def _ask(classifier: Classifier, signals: Signal) -> Ask:
     def ask(sets: Mask) -> NDArray[np.float32]:
-        size = choose_batch(signals.shape[1], classifier.model.device)
+        size = classifier.batches.room(signals.shape[1])
         parts = [answer(classifier, mean_of(signals, sets[i : i + size])) for i in range(0, len(sets), size)]
         return np.concatenate(parts)
 
