@@ -19,11 +19,10 @@ from earwitness.study.executors.pool import Finished, Handle, Lost, Pool, Ready,
 from earwitness.study.file import Study, parse_study
 from earwitness.study.messages import Asked, Chunk, Done, Event, Failed, NoRoom, Source, Unit
 from earwitness.study.plan import plan
-from earwitness.study.progress import Quiet
 from earwitness.study.run import Summary, run
 from earwitness.study.status import study_status
 from earwitness.study.store import Store
-from test_study import do, dump, make_clips, study_of
+from test_study import Listening, do, dump, make_clips, study_of
 
 
 def tables(path: Path) -> dict[str, str]:
@@ -86,17 +85,12 @@ def test_a_model_that_fits_once_is_loaded_once_and_its_clips_queue(tmp_path: Pat
 
 def test_models_that_do_not_fit_together_are_loaded_in_turn(tmp_path: Path) -> None:
     make_clips(tmp_path / "clips", 2)
-    lines: list[str] = []
-
-    class Listening(Quiet):
-        def say(self, line: str) -> None:
-            lines.append(line)
-
+    listening = Listening()
     study = study_beside(tmp_path, "crowded", "also_crowded")
     with Store(tmp_path / "s.db", write=True) as store:
-        planned = plan(study, tmp_path, Listening())
+        planned = plan(study, tmp_path, listening)
         assert run(planned, store) == Summary(4, 4, 0)
-    assert any("each is loaded when its turn comes" in line for line in lines)
+    assert any("each is loaded when its turn comes" in line for line in listening.said)
 
 
 def test_a_batch_that_finds_no_memory_is_asked_in_smaller_ones(tmp_path: Path) -> None:

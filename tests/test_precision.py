@@ -23,7 +23,7 @@ from earwitness import (
     explain,
     find_robust,
 )  # fmt: skip
-from earwitness.explanation import make_job
+from earwitness.explanation import finish, make_job
 from earwitness.models import Model
 from earwitness.search.driver import Driver, Job, _unpack
 from earwitness.search.precision import FIRST, SURE, Doubt, choose_dtype
@@ -258,3 +258,10 @@ def test_a_study_in_another_precision_is_made_anew(tmp_path: Path, capsys: pytes
     assert do(study_of(tmp_path / "clips", "high"), path) == Summary(0, 0, 0)
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT count(*) FROM explanations").fetchone() == (2,)
+
+
+def test_what_is_asked_again_counts_as_often_as_it_was_asked() -> None:
+    settings = SearchSettings(delta=0.5, precision="bfloat16", repeats=3)
+    classifier, clip = Classifier(Network()), make_clip(SIZE)
+    driver, job = Driver(classifier, repeats=3, precision="bfloat16"), make_job(clip, settings)
+    assert finish(driver.run_one(job), driver, settings).again == 3 * job.again > 0

@@ -17,7 +17,7 @@ from earwitness import ConfigError, LabelError, ModelError, StoreError
 from earwitness.study.answers import load_answers, study_tables
 from earwitness.study.file import parse_study
 from earwitness.study.plan import plan
-from earwitness.study.progress import Lines
+from earwitness.study.progress import Lines, Quiet
 from earwitness.study.run import Summary, run
 from earwitness.study.status import study_status
 from earwitness.study.store import Store, pack_mask, unpack_mask
@@ -41,6 +41,17 @@ def study_of(folder: Path, *models: str, **changes: Any) -> Any:
         "search": {"delta": 0.9, "budget": 600},
     }
     return parse_study({**content, **changes})
+
+
+class Listening(Quiet):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, line: str) -> None:
+        """See :class:`earwitness.study.progress.Reporter`."""
+        self.said.append(line)
 
 
 def do(study: Any, path: Path, **options: Any) -> Summary:

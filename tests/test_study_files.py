@@ -17,12 +17,11 @@ from earwitness import ConfigError, SearchSettings
 from earwitness.search.settings import REVISION
 from earwitness.study.export import to_csv, write_export
 from earwitness.study.file import Study, keys_of, load_study, parse_study
-from earwitness.study.progress import Quiet
 from earwitness.study.status import study_status
 from earwitness.study.store import Store
 from earwitness.study.template import study_schema, study_template
 from test_cli import call, refused, write_study
-from test_study import MODELS, do, make_clips, study_of
+from test_study import MODELS, Listening, do, make_clips, study_of
 
 ROOT = Path(__file__).parent.parent
 PRESETS = {"genre": 5, "emotion": 5, "deepfake": 3}
@@ -224,17 +223,8 @@ def test_a_study_says_what_a_changed_setting_makes_new(
     assert "delta 0.5 → 0.7" in (tmp_path / "study.db.log").read_text()
 
 
-class Telling(Quiet):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, line: str) -> None:
-        """See :class:`Reporter`."""
-        self.said.append(line)
-
-
 def test_what_makes_all_anew_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clips, path, heard = tmp_path / "clips", tmp_path / "s.db", Telling()
+    clips, path, heard = tmp_path / "clips", tmp_path / "s.db", Listening()
     make_clips(clips, 1)
     plain, low = study_of(clips, "low"), study_of(clips, "low", search={"budget": 400, "precision": "bfloat16"})
     for study in (plain, plain, study_of(clips, "low", only_correct=True), low, plain):

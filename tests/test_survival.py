@@ -21,7 +21,7 @@ from earwitness.study.progress import Logged, Quiet
 from earwitness.study.run import run
 from earwitness.study.store import Store
 from test_execution import tables
-from test_study import MODELS, do, dump, make_clips, study_of
+from test_study import MODELS, Listening, do, dump, make_clips, study_of
 
 KILLS = 20
 NAMES = ("low", "also_low", "high")
@@ -220,24 +220,19 @@ def test_only_correct_explains_only_what_is_labelled_rightly(tmp_path: Path) -> 
         (tmp_path / label).mkdir(exist_ok=True)
         (tmp_path / "clips" / f"clip{number}.wav").rename(tmp_path / label / f"{number}.wav")
     (tmp_path / "clips").rmdir()
-    lines: list[str] = []
-
-    class Listening(Quiet):
-        def say(self, line: str) -> None:
-            lines.append(line)
-
+    listening = Listening()
     study = parse_study({
         "models": [f"python:{MODELS}:low", f"python:{MODELS}:high"], "only_correct": True,
         "data": [{"path": "."}], "search": {"delta": 0.9},
     })  # fmt: skip
     with Store(tmp_path / "s.db", write=True) as store:
         planned = plan(study, tmp_path)
-        first = run(planned, store, Listening())
+        first = run(planned, store, listening)
         # every model says yes to every clip: two of the four are explained, all are answered
         assert (first.explained, first.failed) == (4, 0)
         assert store.frame("SELECT count(*) AS n FROM originals")["n"][0] == 8
         paths = store.frame("SELECT DISTINCT c.path FROM explanations e JOIN clips c ON c.id = e.clip")["path"]
         assert sorted(Path(path).name for path in paths) == ["0.wav", "2.wav"]
-        assert "1 clips are not explained" in " ".join(lines)
+        assert "1 clips are not explained" in " ".join(listening.said)
         second = run(planned, store)
         assert (second.explained, second.judged) == (0, 0)

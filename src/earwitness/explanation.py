@@ -144,7 +144,7 @@ class Explanation(Answered):
         set was verified: more than ``earwitness.search.settings.STEADY`` is a model that answers the same signal
         differently.
     again : int
-        Questions that were asked again in float32.
+        Questions among them that were asked again in float32.
     """
 
     spectrum: Spectrum
@@ -370,7 +370,7 @@ def finish(job: Job[Outcome], driver: Driver, settings: SearchSettings) -> Expla
         responsibility=outcome.responsibility,
         queries=job.asked + job.again * driver.repeats + certified + len(questions) * driver.repeats,
         seconds=time.perf_counter() - job.started, why=outcome.why,
-        unsteady=_unsteady(recall(job, questions), answers), again=job.again,
+        unsteady=_unsteady(recall(job, questions), answers), again=job.again * driver.repeats,
     )  # fmt: skip
 
 
