@@ -311,6 +311,13 @@ def test_audiofolder(tmp_path: Path, suffix: str) -> None:
     assert reasons(dataset) == {"extra.wav": "no metadata names it"}
 
 
+@pytest.mark.parametrize("name", ["^.*$", "^($"])
+def test_names_of_columns_are_no_patterns(tmp_path: Path, name: str) -> None:
+    root = make(tmp_path, "1.wav")
+    write(root / "list.csv", f"path,{name}", "1.wav,loud")
+    assert read_dataset(root / "list.csv").recordings[0].extra == ((name, "loud"),)
+
+
 def test_audiofolder_with_metadata_in_each_folder(tmp_path: Path) -> None:
     root = make(tmp_path, "data/train/1.wav", "data/test/1.wav") / "data"
     for split in ("train", "test"):

@@ -86,7 +86,8 @@ def read_rows(path: Path, table: pl.DataFrame, paths: tuple[str, ...] = PATH_COL
 def _text(table: pl.DataFrame) -> pl.DataFrame:
     """The columns that are not nested or binary, as text."""
     flat = [name for name, dtype in table.schema.items() if not dtype.is_nested() and dtype != pl.Binary]
-    return table.select(pl.col(flat).cast(pl.String, strict=False))
+    # a column each, since pl.col takes a name such as ^(.*$ for a pattern
+    return pl.DataFrame([table.get_column(name).cast(pl.String, strict=False) for name in flat])
 
 
 def _cell(row: dict[str, str | None], name: str | None) -> str:
