@@ -36,7 +36,10 @@ from earwitness.transferability.tables.evidence import FEW_CLIPS, NO_MAP, NOT_BE
 from planted_curves import FIRST_HALF, SIZE, A, B, Reader, ask_readers, make_energies
 from test_transfer import ALSO, HIGH, LOW, explained
 
-TABLES = ("transfer_curves", "shared_evidence", "matrix_shared_evidence", "shared_flat_earthers", "shared_correlations")
+TABLES = (
+    "transfer_curves", "shared_evidence", "matrix_shared_evidence", "shared_flat_earthers", "shared_correlations",
+    "reliability",
+)  # fmt: skip
 READERS = {"a": Reader(A), "same": Reader(A), "half": Reader(FIRST_HALF), "other": Reader(B), "sure": Reader(B, 0.98)}
 
 
@@ -109,6 +112,15 @@ def test_curves_of_all_orders(tables: dict[str, pl.DataFrame]) -> None:
     assert set(curves["clips"]) == {30}
 
 
+def test_halves_of_the_clips_rank_planted_pairs_alike(tables: dict[str, pl.DataFrame]) -> None:
+    rows = {row["what"]: row for row in tables["reliability"].iter_rows(named=True)}
+    assert list(rows) == ["alpha", "gain", "shared"]
+    # a band is accepted always or never; what is sure of itself anyway has no shared evidence of its own
+    assert (rows["alpha"]["whole"], rows["alpha"]["wanted"]) == (1, 4)
+    assert [row["pairs"] for row in rows.values()] == [20, 20, 16]
+    assert all(row["clusters"] == 30 and row["halves"] > 0.7 and not row["why"] for row in rows.values())
+
+
 def test_who_shares_no_evidence_is_found() -> None:
     crowd = {"a": Reader(A), "b": Reader(A), "c": Reader(A), "lonely": Reader(B)}
     found = make_tables(ask_readers(crowd, range(12)), Options(draws=500), TABLES)
@@ -165,7 +177,9 @@ def test_the_order_of_clips_changes_nothing(answers: Answers, tables: dict[str, 
 
 
 def test_tables_of_no_curves_are_empty(answers: Answers) -> None:
-    for table in make_tables(replace(answers, nested=answers.nested.clear()), names=TABLES).values():
+    found = make_tables(replace(answers, nested=answers.nested.clear()), names=TABLES)
+    assert found.pop("reliability")["what"].to_list() == ["alpha"]
+    for table in found.values():
         assert table.is_empty()
         assert table.columns
 

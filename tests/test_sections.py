@@ -116,6 +116,15 @@ def test_two_models_that_hear_the_same_and_one_that_does_not(sections: dict[str,
     assert max(score.rows, key=lambda row: row[1])[0].endswith("high")
 
 
+def test_reliability_is_told_of_four_recordings_or_more(tmp_path: Path) -> None:
+    make_clips(tmp_path / "clips", 4)
+    study = study_of(tmp_path / "clips", "low", "also_low", "high")
+    do(study, tmp_path / "s.db")
+    section = sections_of(tmp_path / "s.db")["reliability"]
+    assert block(section, "What other recordings would say").rows[0] == ("α, sufficient", 1, 1, 4)
+    assert block(section, "Agreement of halves").rows[0] == ("α, sufficient", 1, 1, 1)
+
+
 def test_every_block_is_drawn_and_accessible(
     planted: Path, browser: Any, tmp_path: Path, sections: dict[str, Section]
 ) -> None:

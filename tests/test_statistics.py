@@ -33,6 +33,7 @@ from earwitness.transferability.statistics.rates import (
     resample,
     wilson,
 )
+from earwitness.transferability.statistics.reliability import split_half
 
 Real = NDArray[np.float64]
 
@@ -342,3 +343,53 @@ def test_models_without_signals_have_no_rate() -> None:
     assert found.convinced[2] == 1
     assert found.p[0] <= 1
     assert np.isnan(ratio(np.zeros(1), np.zeros(1))).all()
+
+
+# --- reliability ----------------------------------------------------------------------------------------------
+
+
+def sample(rates: Real, clips: int, rng: np.random.Generator) -> tuple[Real, Real]:
+    """Clips that models accept or not, each pair at its own rate: sums and counts."""
+    accepted = rng.random((clips, *rates.shape)) < rates
+    return accepted.astype(np.float64), np.ones(accepted.shape)
+
+
+def test_what_halves_foretell_is_what_other_recordings_say() -> None:
+    rng = np.random.default_rng(0)
+    whole, between, wanted, found = [], [], [], []
+    for _ in range(60):
+        rates = rng.uniform(0.3, 0.7, (6, 6))
+        one, two = (sample(rates, 40, rng) for _ in range(2))
+        told = split_half(*one, splits=40)
+        whole.append(told.whole)
+        wanted.append(told.wanted(0.9))
+        off = ~np.eye(6, dtype=bool)
+        between.append(scipy.stats.spearmanr(one[0].mean(0)[off], two[0].mean(0)[off]).statistic)
+    enough = round(float(np.median(wanted)))
+    for _ in range(20):
+        rates = rng.uniform(0.3, 0.7, (6, 6))
+        means = (sample(rates, enough, rng)[0].mean(0)[~np.eye(6, dtype=bool)] for _ in range(2))
+        found.append(scipy.stats.spearmanr(*means).statistic)
+    assert np.mean(whole) == pytest.approx(np.mean(between), abs=0.05)
+    assert 0.5 < np.mean(between) < 0.75, "halves alone would foretell it"
+    assert np.mean(found) == pytest.approx(0.9, abs=0.03)
+
+
+def test_reliability_of_certain_and_of_equal_rates() -> None:
+    rng = np.random.default_rng(1)
+    certain = split_half(*sample((np.arange(9) > 4).reshape(3, 3).astype(float), 8, rng))
+    assert (certain.pairs, certain.clusters, certain.halves, certain.whole) == (6, 8, 1, 1)
+    assert certain.wanted(0.9) == 4
+    chance = np.array([split_half(*sample(np.full((5, 5), 0.5), 30, rng), splits=40).halves for _ in range(40)])
+    assert abs(chance.mean()) < 0.1
+    assert np.isnan(split_half(*sample(np.ones((3, 3)), 8, rng)).halves)
+    assert split_half(*sample(np.ones((3, 3)), 8, rng)).why == "the pairs do not differ"
+
+
+@pytest.mark.parametrize(("clips", "models", "why"), [(3, 4, "fewer than 4 clusters"), (9, 2, "fewer than 3 pairs")])
+def test_few_recordings_or_pairs_have_no_reliability(clips: int, models: int, why: str) -> None:
+    sums, counts = sample(np.full((models, models), 0.5), clips, np.random.default_rng(2))
+    found = split_half(np.concatenate([sums, 0 * sums]), np.concatenate([counts, 0 * counts]))
+    assert why in found.why
+    assert found.clusters == clips, "what has no signal does not count"
+    assert np.isnan([found.halves, found.whole, found.wanted(0.9)]).all()

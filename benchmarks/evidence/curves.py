@@ -33,11 +33,11 @@ from earwitness.search.questions import Target
 from earwitness.signal import audio
 from earwitness.transferability.answers import Answers
 from earwitness.transferability.options import Options
-from earwitness.transferability.statistics.correlations import rank_correlation
-from earwitness.transferability.statistics.rates import ratio
+from earwitness.transferability.statistics.reliability import SPLITS, split_half
 from earwitness.transferability.tables import make_tables
 from earwitness.transferability.tables.evidence import Areas
 from earwitness.transferability.tables.grid import Cube
+from earwitness.transferability.tables.reliability import RHO
 
 Real = NDArray[np.float64]
 Row = dict[str, Any]
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("/tmp/earwitness-evidence"))
     parser.add_argument("--every", type=int, default=3, help="one recording in so many of the 180")
     parser.add_argument("--maps", type=int, nargs="*", default=[300], help="also maps with so many questions")
-    parser.add_argument("--splits", type=int, default=50)
+    parser.add_argument("--splits", type=int, default=SPLITS)
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -162,22 +162,13 @@ def row(answers: Answers, height: str, beside: str, draws: int, levels: str, spl
 
 
 def agreements(sums: Real, counts: Real, splits: int) -> dict[str, float | None]:
-    """Of halves of the clips that are tuned on, of those held out, and of all; [clips, n, n]."""
+    """Of halves of the clips tuned on, of those held out and of all, and what follows of the last; [clips, n, n]."""
     clips = np.arange(len(sums))
     parts = {"tuned": clips % 2 == 0, "held_out": clips % 2 == 1, "all": clips >= 0}
-    return {name: agreement(sums[part], counts[part], splits) for name, part in parts.items()}
-
-
-def agreement(sums: Real, counts: Real, splits: int, seed: int = 0) -> float | None:
-    """Mean Spearman's ρ over ordered pairs of models, of random halves of the clips; ``None`` where a half has none."""
-    rng, off = np.random.default_rng(seed), ~np.eye(sums.shape[1], dtype=bool)
-    found = []
-    for _ in range(splits):
-        order = rng.permutation(len(sums))
-        halves = [order[: len(order) // 2], order[len(order) // 2 :]]
-        first, second = (ratio(sums[half].sum(0), counts[half].sum(0))[off] for half in halves)
-        found.append(rank_correlation(first, second, draws=0).rho)
-    return round(float(np.mean(found)), 3) if np.isfinite(found).all() else None
+    found = {name: split_half(sums[part], counts[part], splits=splits) for name, part in parts.items()}
+    told = {name: one.halves for name, one in found.items()}
+    told |= {"whole": found["all"].whole, "wanted": found["all"].wanted(RHO)}
+    return {name: round(value, 3) if np.isfinite(value) else None for name, value in told.items()}
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from .evidence import evidence
 from .fidelity import fidelity
 from .flat_earthers import flat_earthers
 from .manipulation import manipulation
+from .reliability import reliability
 from .spectral import spectral
 from .tables import tables
 
@@ -26,7 +27,7 @@ from .tables import tables
 Make = Callable[[Store, StudyData], Section | None]
 
 SECTIONS: tuple[Make, ...] = (
-    evidence, chance, certainty, flat_earthers, composition, spectral, fidelity, manipulation, tables,
+    evidence, chance, certainty, flat_earthers, reliability, composition, spectral, fidelity, manipulation, tables,
 )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from .grid import Table, without_nan
 from .models import agreement, matrix, models, sets
 from .pairs import asymmetry, complete_against_sufficient, correlations, flat_earthers, overlap
 from .rates import classes, curves, datasets, draws, partial_credit, transfer, transferable, vacuous
+from .reliability import reliability
 from .survival import survival
 
 
@@ -85,6 +86,7 @@ TABLES: Registry[Table] = Registry(
         "overlap": overlap,
         "correlations": correlations,
         "complete_against_sufficient": complete_against_sufficient,
+        "reliability": reliability,
         "transfer_curves": transfer_curves,
         "shared_evidence": shared_evidence,
         "matrix_shared_evidence": matrix_shared_evidence,
