@@ -115,6 +115,32 @@ def test_a_finished_study_does_nothing(tmp_path: Path) -> None:
     assert dump(tmp_path / "s.db") == before
 
 
+@pytest.mark.parametrize(("changes", "questions"), [
+    ({"delta": 0.5}, 58), ({"count": 2}, 58), ({"seed": 1}, 0), ({"budget": 700}, 0), ({"effort": "quick"}, 0),
+    ({"delta": 0.5, "search": "freqrex"}, 0), ({"delta": 0.5, "precision": "bfloat16"}, 0),
+])  # fmt: skip
+def test_a_map_is_made_once_for_all_deltas(tmp_path: Path, changes: dict[str, Any], questions: int) -> None:
+    make_clips(tmp_path / "clips", 2)
+    first, second = (
+        study_of(tmp_path / "clips", "low", "high", search={"delta": 0.9, "budget": 600, **search})
+        for search in ({}, changes)
+    )
+    do(second, tmp_path / "alone.db")
+    for study in (first, second):
+        do(study, tmp_path / "both.db")
+    with Store(tmp_path / "alone.db") as alone, Store(tmp_path / "both.db") as both:
+        key = alone.settings_key()
+        assert both.settings_key() == key
+        for clip, model in sorted(alone.explained(key)):
+            same = "SELECT responsibility, why, size FROM explanations WHERE settings = ? AND clip = ? AND model = ?"
+            asked = same.replace("responsibility, why, size", "queries")
+            one, two = ([store._read(query, (key, clip, model)).fetchone() for query in (same, asked)]
+                        for store in (alone, both))  # fmt: skip
+            assert one[0] == two[0]
+            assert one[1][0] - two[1][0] == questions
+        assert set(dump(tmp_path / "both.db")) >= set(dump(tmp_path / "alone.db"))
+
+
 def test_extending_does_only_what_is_missing(tmp_path: Path) -> None:
     make_clips(tmp_path / "clips", 2)
     do(study_of(tmp_path / "clips", "low", "high"), tmp_path / "s.db")

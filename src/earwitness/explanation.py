@@ -327,13 +327,13 @@ def explain(
     return finish(driver.run_one(make_job(clip, settings)), driver, settings)
 
 
-def make_job(clip: Clip, settings: SearchSettings) -> Job[Outcome]:
-    """The search of one clip, ready for the driver."""
+def make_job(clip: Clip, settings: SearchSettings, responsibility: NDArray[np.float32] | None = None) -> Job[Outcome]:
+    """The search of one clip, ready for the driver; with the map, where it is known (:class:`Problem`)."""
     clip.refuse_silence()
     spectrum = Spectrum(clip, settings.variables)
     problem = Problem(
         spectrum, settings.delta, settings.count, settings.overlap, settings.seed,
-        EFFORTS[settings.effort].times(settings.repeats),
+        EFFORTS[settings.effort].times(settings.repeats), responsibility,
     )  # fmt: skip
     doubt = None if settings.precision == "float32" else Doubt(settings.delta)
     return Job(spectrum, SEARCHES[settings.search](problem), settings.budget, doubt=doubt)

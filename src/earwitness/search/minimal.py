@@ -15,7 +15,7 @@ def minimal(problem: Problem) -> Search[Outcome]:
 
     A tenth of the budget is kept for the map (:mod:`earwitness.search.attribution`). Of the rest, sufficient sets get
     up to 30 % for one set and up to 70 % for many; the complete set half of what they leave; the last set what then
-    remains.
+    remains. The map does not depend on δ, nor on the sets: one that is known already is not made again.
     """
     original = yield problem.everything[None]
     target = Target.of(original.log_probabilities[0], problem.delta)
@@ -33,7 +33,9 @@ def minimal(problem: Problem) -> Search[Outcome]:
     one, spent_one = whole, 0
     if problem.effort.endless or not gave_up:
         one, spent_one = yield from _complete(problem, full, whole.mask, left)
-    scores, _ = yield from limited(attribute(problem, target, mapping), mapping)
+    scores = problem.responsibility
+    if scores is None:
+        scores, _ = yield from limited(attribute(problem, target, mapping), mapping)
     # what is complete with full confidence is complete, and what is complete is sufficient
     whole = smaller(whole, one)
     if problem.count == 1:

@@ -34,6 +34,8 @@ class Problem:
     seed : int
     effort : Effort
         When to stop seeking complete sets before the budget is spent.
+    responsibility : float32 [size], optional
+        The map that a search with another δ made of the same clip, budget and seed: it would be the same again.
     """
 
     spectrum: Spectrum
@@ -42,6 +44,7 @@ class Problem:
     overlap: float = 0.0
     seed: int = 0
     effort: Effort = THOROUGH
+    responsibility: NDArray[np.float32] | None = None
 
     @property
     def energy(self) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from ..errors import ConfigError, nearest
 from ..settings import MOST_QUESTIONS, MOST_REPEATS, MOST_SEED, MOST_SETS, Settings, setting
@@ -117,6 +117,16 @@ class SearchSettings(Settings):
             raise ConfigError(f"search {self.search!r}: {hint}use one of {', '.join(SEARCHES)}")
         super().__post_init__()
         Domain.parse(self.domain, self.occlusion)
+
+    @property
+    def of_map(self) -> tuple[object, ...] | None:
+        """What of the settings decides the map; ``None`` where the sets do too.
+
+        In low precision an answer is the sets' as well: asked for them before, it may have been asked again in float32.
+        """
+        if self.search != "minimal" or self.precision != "float32":
+            return None
+        return tuple(value for name, value in asdict(self).items() if name not in ("delta", "count", "overlap"))
 
     @property
     def variables(self) -> Domain:

@@ -14,6 +14,7 @@ from ...models import fold
 from ...search.driver import Driver, Job
 from ..messages import Done, Outcome, Source, Unit
 from ..store import Record
+from ..store.packing import unsqueeze
 from .step import LARGEST, Desk, Running, Step, settled, stream
 
 
@@ -25,9 +26,12 @@ class ToExplain(Unit):
     ----------
     truth : int or None
         Explain only a clip to which the model says this label (an index).
+    responsibility : bytes or None
+        The map that a search with another δ made of it, compressed.
     """
 
     truth: int | None = None
+    responsibility: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Explain(Step):
         super().__init__(running)
         store, key = running.store, running.key
         self._explained = store.explained(key)
+        self._same_maps = store.settings_with_map_of(key)
         self._truths = self._list_truths() if running.plan.study.only_correct else {}
         self._said = store.tops(key) if self._truths else {}
 
@@ -63,7 +68,8 @@ class Explain(Step):
 
     def unit(self, clip: Source, model: int) -> ToExplain:
         """See :class:`Step`."""
-        return ToExplain(clip, self._truths.get(clip.id))
+        known = self.running.store.known_map(self._same_maps, clip.id, self.running.ids[model])
+        return ToExplain(clip, self._truths.get(clip.id), known)
 
     @staticmethod
     def do(desk: Desk, driver: Driver, units: Sequence[ToExplain]) -> Iterator[Done]:
@@ -71,7 +77,8 @@ class Explain(Step):
         settings = desk.setup.settings
 
         def prepare(unit: ToExplain) -> Job[Any]:
-            job = make_job(desk.read(unit.clip), settings)
+            known = None if unit.responsibility is None else unsqueeze(unit.responsibility)
+            job = make_job(desk.read(unit.clip), settings, known)
             if unit.truth is not None:
                 original = driver.original(job.spectrum)
                 desk.count(driver.repeats)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -241,6 +242,16 @@ class Explanations(Connection):
         )
         rows = self._read(query, (settings, clip)).fetchall()
         return (rows[0][1] if rows else 0), {model: packed for model, _, packed in rows}
+
+    def known_map(self, settings: Sequence[str], clip: int, model: int) -> bytes | None:
+        """A clip's map by a model, compressed, under any of some settings; none that is damaged."""
+        for key in settings:
+            query = "SELECT size, responsibility FROM explanations WHERE settings = ? AND clip = ? AND model = ?"
+            size, packed = self._read(query, (key, clip, model)).fetchone() or (0, None)
+            with suppress(ValueError):
+                if packed is not None and len(unsqueeze(packed, size)):
+                    return bytes(packed)
+        return None
 
     def clip_of(self, subset: int) -> int:
         """The clip (id) that a subset is of.

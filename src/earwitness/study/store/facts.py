@@ -57,8 +57,7 @@ class Facts(Connection):
         if told["precision"] == "float32":  # as before there was a choice, so that what was found then is found again
             del told["precision"]
         search, names = json.dumps(told, sort_keys=True), json.dumps(labels)
-        content = f"{search}\n{names}\nrevision {REVISION}" + ("\nonly correct" if only_correct else "")
-        key = blake2b(content.encode(), digest_size=12).hexdigest()
+        key = settings_digest(search, names, REVISION, only_correct)
         with self.transaction():
             self._db.execute("INSERT OR IGNORE INTO settings VALUES (?, ?, ?)", (key, search, names))
         return key
@@ -104,6 +103,16 @@ class Facts(Connection):
             # before there were efforts, searches went on as long as the budget lasted
             return SearchSettings(**{"effort": "thorough", **search})
 
+    def settings_with_map_of(self, key: str) -> list[str]:
+        """Keys of other settings with which the searches of today make the same maps."""
+        (labels,) = self._read("SELECT labels FROM settings WHERE key = ?", (key,)).fetchone()
+        wanted, found = self.search_settings(key).of_map, []
+        for other, search in self._read("SELECT key, search FROM settings WHERE labels = ? ORDER BY key", (labels,)):
+            today = (settings_digest(search, labels, REVISION, only) for only in (False, True))
+            if other != key and other in today and wanted and self.search_settings(other).of_map == wanted:
+                found.append(other)
+        return found
+
     def set_plan(self, settings: str, models: Sequence[int], clips: Iterable[int]) -> None:
         """Note of which models (in this order) and clips the study is made; tables are of these alone."""
         with self.transaction():
@@ -132,3 +141,9 @@ class Facts(Connection):
             name: self._read(f"SELECT count(*) FROM {table}", (settings,)[: table.count("?1")]).fetchone()[0]
             for name, table in tables.items()
         }
+
+
+def settings_digest(search: str, labels: str, revision: int, only_correct: bool) -> str:
+    """The key of settings, both as JSON."""
+    content = f"{search}\n{labels}\nrevision {revision}" + ("\nonly correct" if only_correct else "")
+    return blake2b(content.encode(), digest_size=12).hexdigest()
