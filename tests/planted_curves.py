@@ -93,9 +93,8 @@ def ask_readers(readers: Mapping[str, Reader], clips: Iterable[int], settings: C
     models = [
         {"model": name, "backend": "planted", "architecture": "", "parameters": 0, "unsteady": 0.0} for name in readers
     ]
+    judged = judge(pl.DataFrame(signals, schema={**SIGNAL_COLUMNS, "judge": pl.String()}), np.stack(logs), labels)
     return Answers(
-        labels, pl.DataFrame(models),
-        judge(pl.DataFrame(signals, schema={**SIGNAL_COLUMNS, "judge": pl.String()}), np.stack(logs), labels),
-        pl.DataFrame(said), pl.DataFrame(schema={**SIGNAL_COLUMNS, "judge": pl.String()}),
+        labels, pl.DataFrame(models), judged, pl.DataFrame(said), judged.clear(),
         pl.DataFrame(schema=OVERLAP_COLUMNS), pl.DataFrame(nested, schema=NESTED_COLUMNS),
     )  # fmt: skip

@@ -21,6 +21,7 @@ from earwitness.report.sections import Curves, Estimates, Section, Signal, Sound
 from earwitness.report.sections.blocks import INLINE
 from earwitness.report.sections.composition import flip_curves
 from earwitness.report.sounds import PEAK, Folder, Inline
+from earwitness.study.answers import load_answers
 from earwitness.study.reopen import reopen
 from earwitness.study.stages.composition import cross, degree_table, make_composites, read_composites
 from earwitness.study.stages.fidelity import measure_fidelity
@@ -28,6 +29,9 @@ from earwitness.study.stages.manipulation import flip_answers
 from earwitness.study.stages.manipulation_tables import robustness_table
 from earwitness.study.stages.spectral import measure_spectra
 from earwitness.study.store import Store
+from earwitness.transferability.options import Options
+from earwitness.transferability.tables import make_tables
+from earwitness.transferability.tables.chance import excess
 from test_study import do, make_clips, study_of
 from window import Window
 
@@ -123,6 +127,16 @@ def test_reliability_is_told_of_four_recordings_or_more(tmp_path: Path) -> None:
     section = sections_of(tmp_path / "s.db")["reliability"]
     assert block(section, "What other recordings would say").rows[0] == ("α, sufficient", 1, 1, 4)
     assert block(section, "Agreement of halves").rows[0] == ("α, sufficient", 1, 1, 1)
+    names = [row[0] for row in block(section, "Agreement of halves").rows]
+    assert "α beyond random of the same energy, sufficient" in names
+    assert "α beyond random of the same energy, complete" not in names, "the table has it"
+    with Store(tmp_path / "s.db") as store:
+        answers = load_answers(store, store.settings_key())
+    tables = make_tables(answers, names=["chance", "reliability"])
+    ranked = tables["reliability"].filter(what="excess", kind="complete", null="null_energy")
+    assert (ranked["pairs"][0], ranked["clusters"][0]) == (6, 4)
+    told = tables["chance"].filter(kind="complete", null="null_energy")["excess"].to_numpy()
+    np.testing.assert_allclose(excess(answers, "complete", "null_energy", Options()).rates.ravel(), told)
 
 
 def test_every_block_is_drawn_and_accessible(

@@ -12,7 +12,13 @@ from ...transferability.tables.reliability import RHO
 from ..data import StudyData
 from .blocks import Estimates, Section, Table
 
-NAMES = {"alpha": "α", "gain": "gain of nested sets", "shared": "shared evidence"}
+NAMES = {
+    ("alpha", ""): "α", ("excess", "null_energy"): "α beyond random of the same energy",
+    ("excess", "null_profile"): "α beyond random of the same size and energy",
+    ("gain", ""): "gain of nested sets", ("shared", ""): "shared evidence",
+}  # fmt: skip
+#: kinds of set whose excess is shown; the table has it of all
+SHOWN = ("sufficient", "robust")
 COLUMNS = ("ranked by", "halves", "as many others", f"recordings for {RHO:g}")
 
 
@@ -22,12 +28,15 @@ def reliability(store: Store, data: StudyData) -> Section | None:
         return None
     answers = load_answers(store, data.key)
     made = make_tables(answers, Options(epsilon=data.epsilon), ["reliability"])["reliability"]
-    found = [row for row in made.iter_rows(named=True) if row["halves"] is not None]
+    found = [
+        row for row in made.iter_rows(named=True)
+        if row["halves"] is not None and (row["what"] != "excess" or row["kind"] in SHOWN)
+    ]  # fmt: skip
     if not found:
         return None
     dots, rows = [], []
     for row in found:
-        name = NAMES[row["what"]] + (f", {row['kind'].replace('_', ' ')}" if row["kind"] else "")
+        name = NAMES[row["what"], row["null"]] + (f", {row['kind'].replace('_', ' ')}" if row["kind"] else "")
         dots.append((name, row["halves"], row["least"], row["most"]))
         wanted = None if row["wanted"] is None else math.ceil(row["wanted"])
         rows.append((name, row["halves"], row["whole"], wanted))

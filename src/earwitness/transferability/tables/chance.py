@@ -9,7 +9,7 @@ from ...search.settings import JUDGED
 from ..answers import Answers
 from ..options import Options
 from ..statistics.rates import chance_corrected, interval, ratio, resample
-from .grid import Grid, as_column, in_order, judged_by_others
+from .grid import Cube, Grid, as_column, in_order, judged_by_others
 
 
 def chance(answers: Answers, options: Options) -> pl.DataFrame:
@@ -36,6 +36,12 @@ def chance(answers: Answers, options: Options) -> pl.DataFrame:
             corrected=as_column(chance_corrected(rates[0], rates[1])),
         ))  # fmt: skip
     return in_order(pl.concat(parts), answers, null=list(nulls))
+
+
+def excess(answers: Answers, kind: str, null: str, options: Options) -> Cube:
+    """By how much sets of a kind are accepted rather than their null signals; of those sets that have some."""
+    rows = answers.judgements.filter(pl.col("kind") == kind).join(null_rates(answers)[null], on=["subset", "judge"])
+    return Cube.summed(answers, rows, rows["accepted"].cast(pl.Float64) - rows["chance"], options)
 
 
 def silence(answers: Answers, options: Options) -> pl.DataFrame:

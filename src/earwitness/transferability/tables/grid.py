@@ -43,16 +43,21 @@ class Cube:
     @classmethod
     def of(cls, answers: Answers, kind: str, options: Options) -> Cube:
         """Count the judgements of a kind."""
+        rows = answers.judgements.filter(pl.col("kind") == kind)
+        return cls.summed(answers, rows, rows["accepted"], options)
+
+    @classmethod
+    def summed(cls, answers: Answers, rows: pl.DataFrame, values: pl.Series, options: Options) -> Cube:
+        """Sum one value of each of some judgements, in the place of accepted signals."""
         names = answers.models["model"].to_list()
-        rows, n = answers.judgements.filter(pl.col("kind") == kind), len(names)
+        n = len(names)
         place = {name: i for i, name in enumerate(names)}
         source, judge = (places_of(rows[column], place) for column in ("source", "judge"))
         clusters, cell = clusters_of(rows, options)
         cell = (cell * n + source) * n + judge
-        accepted = rows["accepted"].cast(pl.Float64).to_numpy()
         sums, counts = (
             np.bincount(cell, weights, minlength=clusters * n * n).astype(np.float64).reshape(clusters, n, n)
-            for weights in (accepted, None)
+            for weights in (values.cast(pl.Float64).to_numpy(), None)
         )
         return cls(names, sums, counts)
 
