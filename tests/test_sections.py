@@ -31,7 +31,7 @@ from earwitness.study.stages.spectral import measure_spectra
 from earwitness.study.store import Store
 from earwitness.transferability.options import Options
 from earwitness.transferability.tables import make_tables
-from earwitness.transferability.tables.chance import excess
+from earwitness.transferability.tables.chance import excess, null_rates
 from test_study import do, make_clips, study_of
 from window import Window
 
@@ -136,7 +136,9 @@ def test_reliability_is_told_of_four_recordings_or_more(tmp_path: Path) -> None:
     ranked = tables["reliability"].filter(what="excess", kind="complete", null="null_energy")
     assert (ranked["pairs"][0], ranked["clusters"][0]) == (6, 4)
     told = tables["chance"].filter(kind="complete", null="null_energy")["excess"].to_numpy()
-    np.testing.assert_allclose(excess(answers, "complete", "null_energy", Options()).rates.ravel(), told)
+    np.testing.assert_allclose(
+        excess(answers, "complete", null_rates(answers)["null_energy"], Options()).rates.ravel(), told
+    )
 
 
 def test_every_block_is_drawn_and_accessible(

@@ -38,9 +38,9 @@ def chance(answers: Answers, options: Options) -> pl.DataFrame:
     return in_order(pl.concat(parts), answers, null=list(nulls))
 
 
-def excess(answers: Answers, kind: str, null: str, options: Options) -> Cube:
-    """By how much sets of a kind are accepted rather than their null signals; of those sets that have some."""
-    rows = answers.judgements.filter(pl.col("kind") == kind).join(null_rates(answers)[null], on=["subset", "judge"])
+def excess(answers: Answers, kind: str, chance: pl.DataFrame, options: Options) -> Cube:
+    """By how much sets of a kind are accepted rather than by chance (of :func:`null_rates`); of sets that have some."""
+    rows = answers.judgements.filter(pl.col("kind") == kind).join(chance, on=["subset", "judge"])
     return Cube.summed(answers, rows, rows["accepted"].cast(pl.Float64) - rows["chance"], options)
 
 

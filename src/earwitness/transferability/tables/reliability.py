@@ -12,7 +12,7 @@ import polars as pl
 from ..answers import Answers
 from ..options import Options
 from ..statistics.reliability import split_half
-from .chance import excess
+from .chance import excess, null_rates
 from .evidence import Shared
 from .grid import Cube, Real, kinds_in, make_frame
 
@@ -43,8 +43,9 @@ def _measures(answers: Answers, options: Options) -> Iterator[tuple[str, str, st
     for kind in kinds_in(answers):
         cube = Cube.of(answers, kind, options)
         yield "alpha", kind, "", cube.sums, cube.counts
+    chance = null_rates(answers)
     for null, kind in product(NULLS, kinds_in(answers)):
-        cube = excess(answers, kind, null, options)
+        cube = excess(answers, kind, chance[null], options)
         if cube.counts.any():
             yield "excess", kind, null, cube.sums, cube.counts
     if not answers.nested.is_empty():
