@@ -135,11 +135,16 @@ def _ask(classifier: Classifier, spectrum: Spectrum, batch: int | None, settings
     """Seconds a question of a search, of random masks in full batches; the first batch warms up and does not count."""
     rng, doubt = np.random.default_rng(settings.seed), Doubt(settings.delta)
     driver = Driver(classifier, batch=batch, precision=settings.precision)
-    asked, started = -1, 0.0
-    while asked < 1 or time.perf_counter() - started < TRIAL:
+
+    def ask() -> int:
         size = driver.room(len(spectrum.clip))
         masks = rng.random((size, spectrum.size)) < rng.random((size, 1))
         masks[0] = True  # the clip itself, which searches ask first
         driver.run_one(Job(spectrum, ask_once(masks), size, doubt=doubt))
-        asked, started = (0, time.perf_counter()) if asked < 0 else (asked + size, started)
+        return size
+
+    ask()
+    asked, started = 0, time.perf_counter()
+    while not asked or time.perf_counter() - started < TRIAL:
+        asked += ask()
     return (time.perf_counter() - started) / asked

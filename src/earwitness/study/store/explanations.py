@@ -246,11 +246,10 @@ class Explanations(Connection):
     def known_map(self, settings: Sequence[str], clip: int, model: int) -> bytes | None:
         """A clip's map by a model, compressed, under any of some settings; none that is damaged."""
         for key in settings:
-            query = "SELECT size, responsibility FROM explanations WHERE settings = ? AND clip = ? AND model = ?"
-            size, packed = self._read(query, (key, clip, model)).fetchone() or (0, None)
-            with suppress(ValueError):
-                if packed is not None and len(unsqueeze(packed, size)):
-                    return bytes(packed)
+            size, packed = self.packed_maps(key, clip)
+            with suppress(KeyError, ValueError):
+                unsqueeze(packed[model], size)
+                return packed[model]
         return None
 
     def clip_of(self, subset: int) -> int:

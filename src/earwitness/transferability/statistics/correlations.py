@@ -40,17 +40,28 @@ def rank_correlation(
     inner end: five models in perfect order do not make the correlation certain.
     """
     check_level(level)
-    a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    known = np.isfinite(a) & np.isfinite(b)
-    a, b = (scipy.stats.rankdata(values[known]) for values in (a, b))
+    a, b, scale = _paired_ranks(x, y)
     n = a.size
-    a, b = (values - values.mean() if n else values for values in (a, b))
-    scale = float(np.sqrt((a**2).sum() * (b**2).sum()))
-    if n < 2 or scale == 0:
+    if scale == 0:
         return Correlation(n, float("nan"), float("nan"), float("nan"), float("nan"))
     rho = float(a @ b) / scale
     nulls = (a[draw_orders(n, draws, seed)] @ b) / scale
     return Correlation(n, rho, *correlation_interval(rho, n, level), _two_sided(rho, nulls, n))
+
+
+def spearman(x: ArrayLike, y: ArrayLike) -> float:
+    """Spearman's ρ alone, of what is known of both; NaN for fewer than two things, or where all are alike."""
+    a, b, scale = _paired_ranks(x, y)
+    return float(a @ b) / scale if scale else float("nan")
+
+
+def _paired_ranks(x: ArrayLike, y: ArrayLike) -> tuple[Real, Real, float]:
+    """Ranks of what is known of both, about their means, and the root of the product of their squares."""
+    a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    known = np.isfinite(a) & np.isfinite(b)
+    a, b = (scipy.stats.rankdata(values[known]) for values in (a, b))
+    a, b = (values - values.mean() if values.size else values for values in (a, b))
+    return a, b, float(np.sqrt((a**2).sum() * (b**2).sum()))
 
 
 def matrix_correlation(x: Real, y: Real, *, level: float = 0.95, draws: int = DRAWS, seed: int = 0) -> Correlation:
@@ -63,14 +74,14 @@ def matrix_correlation(x: Real, y: Real, *, level: float = 0.95, draws: int = DR
     n = len(x)
     known = np.isfinite(x) & np.isfinite(y) & ~np.eye(n, dtype=bool)
     models = int((known.any(axis=0) | known.any(axis=1)).sum())
-    whole = rank_correlation(x[known], y[known], draws=0)
-    if not np.isfinite(whole.rho):
-        return Correlation(models, whole.rho, float("nan"), float("nan"), float("nan"))
+    rho = spearman(x[known], y[known])
+    if not np.isfinite(rho):
+        return Correlation(models, rho, float("nan"), float("nan"), float("nan"))
     mine, theirs = _centred_ranks(x), _centred_ranks(y)
     orders = draw_orders(n, draws, seed)
     nulls = np.einsum("dij,ij->d", mine[orders[:, :, None], orders[:, None, :]], theirs)
     p = _two_sided(float((mine * theirs).sum()), nulls, n)
-    return Correlation(models, whole.rho, *correlation_interval(whole.rho, models, level), p)
+    return Correlation(models, rho, *correlation_interval(rho, models, level), p)
 
 
 def pooled_matrix_correlation(

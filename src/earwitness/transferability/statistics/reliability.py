@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .correlations import rank_correlation
+from .correlations import spearman
 from .rates import Real, ratio
 
 #: halves that the clusters are split into at random
@@ -81,7 +81,7 @@ def split_half(sums: Real, counts: Real, *, splits: int = SPLITS, seed: int = 0)
     for _ in range(splits):
         first = rng.permutation(clusters) < clusters // 2
         rates = (ratio(sums[half].sum(axis=0), counts[half].sum(axis=0)) for half in (first, ~first))
-        found.append(rank_correlation(*rates, draws=0).rho)
+        found.append(spearman(*rates))
     known = np.array(found)[np.isfinite(found)]
     if not known.size:
         return Reliability(pairs, clusters, nan, nan, nan, nan, "the pairs do not differ")
