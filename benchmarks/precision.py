@@ -1,9 +1,10 @@
-"""Searches in bfloat16 beside float32: ``python -m benchmarks.precision`` prints a Markdown table, one row a model.
+"""Searches in 16 bits beside float32: ``python -m benchmarks.precision`` prints a Markdown table, one row a model.
 
 Of digit recordings that nothing was chosen on, at δ = 0.5 and 0.9: the share of questions asked again in float32, sets
 that float32 did not confirm, certificates it did not, and the bins over those of the search in float32 (geometric mean
-over pairs). Beside that the passes a second of either precision, interleaved: what the processor makes of it. One
-without instructions for bfloat16 is several times slower at it; counts are what they are all the same.
+over pairs). Beside that, on a CPU, the passes a second of either precision, interleaved: what the processor makes of
+it. One without instructions for bfloat16 is several times slower at it; counts are what they are all the same. What a
+GPU makes of it is measured by ``benchmarks.device``.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from benchmarks.search.bench import DELTAS, MODELS, load_clips, load_model
 
 from earwitness import Classifier, Clip, Missing, SearchSettings, Subset, explain
 from earwitness.explanation import Explanation
+from earwitness.search.precision import DTYPES
 
 BATCH, REPETITIONS = 16, 5
 HEADER = """\
-| model | asked again | sets lost | certificates lost | bins | questions | passes a second: float32 | bfloat16 |
+| model | asked again | sets lost | certificates lost | bins | questions | passes a second: float32 | 16 bits |
 | --- | --- | --- | --- | --- | --- | --- | --- |"""
 
 
@@ -40,15 +42,15 @@ class Pair:
     clip : int
     delta : float
     questions, again : int
-        In bfloat16, and of these asked again; what verifies is not counted.
+        In 16 bits, and of these asked again; what verifies is not counted.
     full : int
         Questions of the search in float32.
     sets, lost : int
-        That bfloat16 had found, and that float32 did not confirm.
+        That 16 bits had found, and that float32 did not confirm.
     certificates, refuted : int
         Of those confirmed, and what float32 did not confirm.
     bins : list of (int, int)
-        Of each kind that both found: in bfloat16, and in float32.
+        Of each kind that both found: in 16 bits, and in float32.
     """
 
     model: str
@@ -64,11 +66,11 @@ class Pair:
     bins: list[tuple[int, int]]
 
 
-def compare(name: str, number: int, clip: Clip, classifier: Classifier, delta: float) -> Pair:
+def compare(name: str, number: int, clip: Clip, classifier: Classifier, delta: float, precision: str) -> Pair:
     """Explain a recording in both precisions."""
     low, full = (
         explain(clip, classifier, SearchSettings(delta=delta, precision=precision))
-        for precision in ("bfloat16", "float32")
+        for precision in (precision, "float32")
     )
     found = list(_sets(low))
     lost = sum(isinstance(part, Missing) and "not confirmed" in part.why for part in found)
@@ -90,12 +92,12 @@ def _sets(explanation: Explanation) -> Iterator[Subset | Missing]:
     return (part for kind, _, part in explanation.parts() if kind != "inverse")
 
 
-def time_passes(classifier: Classifier, clip: Clip) -> tuple[float, float]:
-    """Passes a second in float32 and in bfloat16, medians of interleaved repetitions."""
+def time_passes(classifier: Classifier, clip: Clip, dtype: torch.dtype | None) -> tuple[float, float]:
+    """Passes a second in float32 and in 16 bits, medians of interleaved repetitions."""
     waveforms = torch.from_numpy(clip.samples).repeat(BATCH, 1)
 
     def answer(low: bool) -> None:
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=low):
+        with torch.inference_mode(), torch.autocast("cpu", dtype, enabled=low):
             classifier.log_probabilities(waveforms.clone())
 
     both = (partial(answer, False), partial(answer, True))
@@ -122,17 +124,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="*", default=list(MODELS))
     parser.add_argument("--clips", type=int, default=4)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="bfloat16", choices=["bfloat16", "float16"])
     parser.add_argument("--out", type=Path, help="write every pair as JSON")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(HEADER, flush=True)
     everything: list[Pair] = []
     for name in options.models:
-        classifier, clips = load_model(name), load_clips(options.clips)
+        classifier, clips = load_model(name, options.device), load_clips(options.clips)
         pairs = [
-            compare(name, number, clip, classifier, delta) for number, clip in enumerate(clips) for delta in DELTAS
+            compare(name, number, clip, classifier, delta, options.precision)
+            for number, clip in enumerate(clips)
+            for delta in DELTAS
         ]
-        print(row_of(name, pairs, time_passes(classifier, clips[0])), flush=True)
+        passes = (
+            time_passes(classifier, clips[0], DTYPES[options.precision])
+            if options.device == "cpu"
+            else (np.nan, np.nan)
+        )
+        print(row_of(name, pairs, passes).replace("nan", "–"), flush=True)
         everything += pairs
     print(row_of("all", everything, (np.nan, np.nan)).replace("nan", "–"))
     if options.out:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from earwitness.study.answers import study_tables
-from earwitness.study.executors.local import list_devices
+from earwitness.study.devices import list_devices, with_workers
 from earwitness.study.executors.pool import Finished, Handle, Lost, Pool, Ready, WorkerError
-from earwitness.study.file import Study, parse_study
+from earwitness.study.file import RunSection, Study, parse_study
 from earwitness.study.messages import Asked, Chunk, Done, Event, Failed, NoRoom, Source, Unit
 from earwitness.study.plan import plan
 from earwitness.study.run import Summary, run
@@ -223,3 +224,17 @@ def test_what_a_lost_worker_had_not_finished_is_done_one_by_one() -> None:
     assert "killed" in outcomes[2].reason
     assert outcomes[1] == outcomes[3] == Failed("as planned")
     assert len(pool.lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("run", "workers"),
+    [({}, 8), ({"workers": 3}, 3), ({"device": "cpu"}, 1), ({"device": "cuda:0"}, 8), ({"executor": "ray"}, None)],
+)
+def test_a_gpu_is_shared_by_several_processes(
+    run: dict[str, Any], workers: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    assert with_workers(RunSection(**run)).workers == workers
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert with_workers(RunSection(**run)).workers == (run.get("workers") or (None if "executor" in run else 1))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,9 +26,10 @@ from earwitness import (
     find_robust,
 )  # fmt: skip
 from earwitness.explanation import finish, make_job
-from earwitness.models import Model
+from earwitness.models import Model, open_model
+from earwitness.models.base import without_rounding
 from earwitness.search.driver import Driver, Job, _unpack
-from earwitness.search.precision import FIRST, SURE, Doubt, choose_dtype
+from earwitness.search.precision import FIRST, SURE, Doubt, choose_dtype, full_precision
 from earwitness.search.questions import TOLERANCE, Target
 from earwitness.signal.masks import from_runs
 from earwitness.study.run import Summary
@@ -213,7 +216,7 @@ def test_judges_hear_in_float32_whatever_the_search_did() -> None:
     np.testing.assert_array_equal(low.evaluate(spectrum, masks), full.evaluate(spectrum, masks))
 
 
-def test_auto_is_bfloat16_where_the_device_is_fast_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_what_the_device_is_fast_at(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
         monkeypatch.setattr(torch.cpu, name, lambda: False, raising=False)
     assert choose_dtype("auto", CPU) is None
@@ -222,14 +225,81 @@ def test_auto_is_bfloat16_where_the_device_is_fast_at_it(monkeypatch: pytest.Mon
     assert choose_dtype("auto", CPU) is torch.bfloat16
     assert choose_dtype("float32", CPU) is None
     assert choose_dtype("auto", torch.device("mps")) is None
-    for capability, dtype in (((7, 5), None), ((8, 0), torch.bfloat16)):
+    for capability, dtype in (((6, 1), None), ((7, 0), torch.float16), ((9, 0), torch.float16)):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, told=capability: told)
         assert choose_dtype("auto", torch.device("cuda")) is dtype
 
 
 def test_a_precision_that_there_is_not_is_refused() -> None:
-    with pytest.raises(ConfigError, match="precision 'float16': did you mean 'bfloat16'"):
-        SearchSettings(precision="float16")
+    with pytest.raises(ConfigError, match="precision 'float61': did you mean 'float16'"):
+        SearchSettings(precision="float61")
+
+
+def test_an_answer_that_overflowed_is_asked_again_and_teaches_nothing() -> None:
+    doubt = Doubt(0.5)
+    fair = rows([0.9, 0.1], [0.8, 0.2])
+    doubt.learn(fair, rows([0.91, 0.09], [0.79, 0.21]))
+    width = doubt.width
+    overflown = np.array([[np.nan, np.nan]], dtype=np.float32)
+    doubt._seen = FIRST
+    assert doubt.of(NONE, overflown).tolist() == [True]
+    assert doubt.of(NONE, rows([1 - 1e-7, 1e-7])).tolist() == [False]
+    doubt.learn(overflown, rows([0.9, 0.1]))
+    assert doubt.width == width
+
+
+class Large(Network):
+    """Answers NaN in float16: always, or only to what is quieter than the whole clip."""
+
+    def __init__(self, always: bool) -> None:
+        super().__init__()
+        self.always, self.low = always, 0
+
+    def logits(self, waveforms: Tensor) -> Tensor:
+        """See :class:`Network`."""
+        found = super().logits(waveforms)
+        if torch.is_autocast_enabled("cpu"):
+            self.low += len(waveforms)
+            return found * torch.nan if self.always else found.where(torch.rand(len(found), 1) > 0.2, torch.nan)
+        return found
+
+
+def test_a_model_whose_numbers_overflow_is_asked_in_float32() -> None:
+    settings = SearchSettings(delta=0.9, precision="float16", budget=400)
+    model = Large(always=True)
+    found = explain(make_clip(SIZE), Classifier(model), settings)
+    full = explain(make_clip(SIZE), Classifier(Network()), replace(settings, precision="float32"))
+    assert [part for _, _, part in found.parts()]
+    assert [getattr(one, "runs", one) for _, _, one in found.parts()] == [
+        getattr(one, "runs", one) for _, _, one in full.parts()
+    ]
+    assert model.low == found.again, "asked in float16 until it was seen that it cannot"
+
+
+def test_some_overflow_costs_some_questions_twice_and_nothing_else() -> None:
+    torch.manual_seed(0)
+    settings = SearchSettings(delta=0.9, precision="float16", budget=400)
+    model = Large(always=False)
+    found = explain(make_clip(SIZE), Classifier(model), settings)
+    assert 0.15 * model.low < found.again < model.low
+    for kind, _, part in found.parts():
+        assert isinstance(part, Subset) or "not confirmed" not in part.why, kind
+
+
+def test_features_are_not_rounded_with_the_network() -> None:
+    waveforms = torch.tensor(make_clip(24_001).samples)[None]
+    model = open_model("builtin:mtt-vgg", "cpu")
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        with without_rounding(waveforms):
+            assert (waveforms @ waveforms.T).dtype == torch.float32
+        low = model.mels(waveforms)  # type: ignore[attr-defined]
+        heard: list[Tensor] = []
+        model.network.register_forward_pre_hook(lambda module, given: heard.append(given[0]))  # type: ignore[attr-defined]
+        model.logits(waveforms)
+    with torch.inference_mode():
+        full = model.mels(waveforms)[:, : heard[0].shape[1]]  # type: ignore[attr-defined]
+    assert not torch.equal(low[:, : full.shape[1]], full)
+    torch.testing.assert_close(heard[0], full, rtol=0, atol=0)
 
 
 def test_what_was_found_before_there_was_a_choice_is_found_again(
@@ -265,3 +335,25 @@ def test_what_is_asked_again_counts_as_often_as_it_was_asked() -> None:
     classifier, clip = Classifier(Network()), make_clip(SIZE)
     driver, job = Driver(classifier, repeats=3, precision="bfloat16"), make_job(clip, settings)
     assert finish(driver.run_one(job), driver, settings).again == 3 * job.again > 0
+
+
+@pytest.fixture
+def kinds() -> Iterator[list[Any]]:
+    """Whose products a GPU may round."""
+    found: list[Any] = [torch.backends.cudnn, torch.backends.cuda.matmul]
+    before = [kind.allow_tf32 for kind in found]
+    yield found
+    for kind, allowed in zip(found, before, strict=True):
+        kind.allow_tf32 = allowed
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_on_a_gpu_float32_is_float32_and_settings_are_put_back(allowed: bool, kinds: list[Any]) -> None:
+    for kind in kinds:
+        kind.allow_tf32 = allowed
+    with full_precision(torch.device("cpu")):
+        assert {kind.allow_tf32 for kind in kinds} == {allowed}
+    with suppress(ZeroDivisionError), full_precision(torch.device("cuda")):
+        assert {kind.allow_tf32 for kind in kinds} == {False}
+        raise ZeroDivisionError
+    assert {kind.allow_tf32 for kind in kinds} == {allowed}

@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import ModelError, brief
-from .base import MOST_LABELS, Model, fingerprint_network
+from .base import MOST_LABELS, Model, fingerprint_network, without_rounding
 from .frontends import FrontEnd, NormaliseFrontEnd, front_end
 from .windows import average, window_starts
 
@@ -112,7 +112,8 @@ class HuggingFaceModel(Model):
         """The network's arguments for waveforms up to the model's maximum; see :meth:`Model.features`."""
         length = max(self._front_end.samples or 0, self._least)
         padded = functional.pad(waveforms.float(), (0, max(0, length - waveforms.shape[1])))
-        made: dict[str, Tensor] = self._front_end(padded)
+        with without_rounding(padded):
+            made: dict[str, Tensor] = self._front_end(padded)
         return made
 
     def _answer(self, waveforms: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import ModelError, nearest
-from .base import Model
+from .base import Model, without_rounding
 from .musicnn_networks import HOP, SAMPLE_RATE, LogMel, Musicnn, Vgg
 
 BUILTIN_NAMES: Final = ("msd-musicnn", "msd-vgg", "mtt-musicnn", "mtt-vgg")
@@ -132,7 +132,8 @@ class MusicTagger(Model):
         return self._answer(waveforms, starts)
 
     def _answer(self, waveforms: Tensor, starts: list[int]) -> Tensor:
-        mels = self.mels(waveforms)
+        with without_rounding(waveforms):
+            mels = self.mels(waveforms)
         windows = torch.stack([mels[:, start : start + WINDOW] for start in starts], dim=1).flatten(0, 1)
         step = 1 if self.device.type == "cpu" else _CHUNK_ON_ACCELERATOR
         logits = torch.cat([self.network(chunk) for chunk in torch.split(windows, step)])

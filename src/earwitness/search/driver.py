@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -24,7 +25,7 @@ from ..models.batching import lacks_memory
 from ..models.guarded import guarded
 from ..signal.masks import Mask
 from ..signal.spectrum import Signals
-from .precision import Doubt, choose_dtype
+from .precision import Doubt, choose_dtype, full_precision, is_number
 from .questions import Answer, BudgetSpent, Search
 
 SIDE_BY_SIDE = (8, 32)  #: searches, on a CPU and on a GPU
@@ -94,7 +95,7 @@ class Driver:
         never changes a result of a deterministic model.
     repeats : int
         Ask a noisy model so often and average the probabilities; each asking counts as a question.
-    precision : {"float32", "auto", "bfloat16"}
+    precision : {"float32", "auto", "bfloat16", "float16"}
         Of the answers that searches may doubt, see :mod:`earwitness.search.precision`; all others are in float32.
     side_by_side : int, optional
         Searches under way at once: enough to fill a batch, few enough to hold their spectra.
@@ -256,10 +257,13 @@ class Driver:
         parts = [(job.spectrum, _unpack(keys, job.spectrum.size)) for job, keys in taken]
         dtype = self.dtype if all(job.doubt for job, _ in taken) else None
         answers = self._time(parts, dtype)
+        overflown = 1 - is_number(answers).mean()
         ends = np.cumsum([len(keys) for _, keys in taken])
         by_job = np.split(answers, ends[:-1])
         if dtype:
             self._ask_again(taken, parts, by_job)
+            if overflown > 0.5:
+                self.dtype = None  # this model's numbers are too large for it
         for (job, keys), own in zip(taken, by_job, strict=True):
             job.memory.update(zip(keys, own, strict=True))
             job.asked += len(keys) * self.repeats
@@ -302,14 +306,15 @@ class Driver:
     def _average(self, waveforms: torch.Tensor, dtype: torch.dtype | None = None) -> Log:
         # without a type float32: a search in low precision must not be left in it by a caller
         low = torch.autocast(waveforms.device.type, dtype or torch.float16, enabled=dtype is not None)
-        with torch.inference_mode(), low, guarded(self.classifier.model.spec, self.time_limit):
+        precise = full_precision(waveforms.device) if dtype is None else nullcontext()
+        with torch.inference_mode(), low, precise, guarded(self.classifier.model.spec, self.time_limit):
             # a model may compute in the very memory it is given: all but the last asking get a copy
             answers = [
                 self.classifier.log_probabilities(waveforms.clone() if left else waveforms).float()
                 for left in reversed(range(self.repeats))
             ]
         total = answers[0] if self.repeats == 1 else torch.stack(answers).logsumexp(0) - np.log(self.repeats)
-        if not bool(torch.isfinite(total.exp()).all()):
+        if dtype is None and not bool(torch.isfinite(total.exp()).all()):
             raise ModelError(f"{self.classifier.model.spec}: answered with NaN; the model cannot judge this clip")
         return np.asarray(total.cpu().numpy(), dtype=np.float32)
 

@@ -105,8 +105,8 @@ class SearchSettings(Settings):
     occlusion: str = setting("zero", "what removed content becomes: zero, mean or noise")
     repeats: int = setting(1, "ask a noisy model so often and average its answers", ge=1, le=MOST_REPEATS)
     precision: str = setting(
-        "float32", "of most questions: float32, bfloat16, or auto (bfloat16 where the device is fast at it)",
-        choices=("float32", "auto", "bfloat16"),
+        "float32", "of most questions: float32, bfloat16, float16, or auto (16 bits where the device is fast at them)",
+        choices=("float32", "auto", "bfloat16", "float16"),
     )  # fmt: skip
 
     def __post_init__(self) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from ...models import Model
+from ..devices import list_devices
 from ..messages import Asked, Chunk, Done, Event, Failed, NoRoom, Outcome, Setup, Unit
 from .pool import Executor, Finished, Handle, Lost, Pool, Progress, Ready, Say
 from .work import Worker, share_threads
@@ -112,17 +113,6 @@ class Process(Handle):
     def _tell(self, message: object) -> None:
         with suppress(OSError):  # it is dead: the next thing heard of it says so
             self.connection.send(message)
-
-
-def list_devices(device: str, gpus: int) -> list[str]:
-    """The devices that workers are spread over: all GPUs where none is named.
-
-    Examples
-    --------
-    >>> list_devices("auto", 2)
-    ['cuda:0', 'cuda:1']
-    """
-    return [f"cuda:{number}" for number in range(gpus)] if device in ("auto", "cuda") and gpus > 1 else [device]
 
 
 def serve(connection: Connection, setup: Setup) -> None:
