@@ -39,7 +39,8 @@ from earwitness.signal.spectrum import Spectrum
 
 DIGITS = "wav2vec2"  #: the digit model that answers
 SECONDS = 3.0  #: of a signal
-WARM, MEASURED = 8.0, 6.0  #: seconds of searches before and while they are counted
+#: seconds of searches before and while they are counted: at first all are at the questions that are asked twice
+WARM, MEASURED = 30.0, 10.0
 REPETITIONS = 5
 PRECISIONS = ("float32", "bfloat16", "float16")
 WAYS = ("float32", "TF32", "bfloat16", "float16")  #: of a bare pass

@@ -99,9 +99,9 @@ def test_float32_is_not_rounded_in_convolutions() -> None:
     np.testing.assert_allclose(there, here, rtol=0, atol=2e-6)
 
 
-def test_auto_is_bfloat16() -> None:
-    fast = torch.cuda.get_device_capability() >= (8, 0)
-    assert choose_dtype("auto", CUDA) is (torch.bfloat16 if fast else None)
+def test_auto_is_float16() -> None:
+    fast = torch.cuda.get_device_capability() >= (7, 0)
+    assert choose_dtype("auto", CUDA) is (torch.float16 if fast else None)
 
 
 def test_batches_are_halved_until_there_is_memory() -> None:
