@@ -62,7 +62,7 @@ def pair(tables: dict[str, pl.DataFrame], source: str, judge: str) -> dict[str, 
 ])  # fmt: skip
 def test_shared_evidence_is_the_planted(tables: dict[str, pl.DataFrame], source: str, judge: str, truth: float) -> None:
     found = pair(tables, source, judge)
-    assert found["shared_low"] <= truth <= found["shared_high"]
+    assert found["shared_low"] - 1e-9 <= truth <= found["shared_high"] + 1e-9  # sums of zeros are rounded
     assert found["shared_high"] - found["shared_low"] < 0.2
     assert (found["clips"], found["agreement"], found["why"]) == (30, 1, "")
     assert found["shared"] == pytest.approx(found["gain"] / (found["own"] - found["own_profile"]))
