@@ -28,6 +28,9 @@ RATE = 16_000
 MODELS = Path(__file__).parent / "planted_models.py"
 
 
+FEW = {"delta": 0.9, "budget": 300}  #: questions, where more would show no more
+
+
 def make_clips(folder: Path, count: int = 3, samples: int = 3200) -> None:
     folder.mkdir(exist_ok=True)
     for number in range(count):
@@ -39,7 +42,7 @@ def study_of(folder: Path, *models: str, **changes: Any) -> Any:
     content = {
         "models": [f"python:{MODELS}:{name}" for name in models],
         "data": [{"path": str(folder)}],
-        "search": {"delta": 0.9, "budget": 300},
+        "search": {"delta": 0.9, "budget": 600},
     }
     return parse_study({**content, **changes})
 
@@ -121,7 +124,7 @@ def mapped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with clips and a study of them, whose maps are made."""
     folder = tmp_path_factory.mktemp("mapped")
     make_clips(folder / "clips", 2)
-    do(study_of(folder / "clips", "low", "high"), folder / "s.db")
+    do(study_of(folder / "clips", "low", "high", search=FEW), folder / "s.db")
     return folder
 
 
@@ -132,7 +135,7 @@ def mapped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_map_is_made_once_for_all_deltas(
     mapped: Path, tmp_path: Path, changes: dict[str, Any], questions: int
 ) -> None:
-    study = study_of(mapped / "clips", "low", "high", search={"delta": 0.9, "budget": 300, **changes})
+    study = study_of(mapped / "clips", "low", "high", search={**FEW, **changes})
     do(study, tmp_path / "alone.db")
     shutil.copy(mapped / "s.db", tmp_path / "both.db")
     do(study, tmp_path / "both.db")
@@ -152,19 +155,21 @@ def test_a_map_is_made_once_for_all_deltas(
 
 def test_extending_does_only_what_is_missing(tmp_path: Path) -> None:
     make_clips(tmp_path / "clips", 2)
-    do(study_of(tmp_path / "clips", "low", "high"), tmp_path / "s.db")
+    do(study_of(tmp_path / "clips", "low", "high", search=FEW), tmp_path / "s.db")
     make_clips(tmp_path / "clips", 3)
-    assert do(study_of(tmp_path / "clips", "low", "high"), tmp_path / "s.db") == Summary(2, 2, 0)
+    assert do(study_of(tmp_path / "clips", "low", "high", search=FEW), tmp_path / "s.db") == Summary(2, 2, 0)
     # a new model explains every clip; all judge its signals, and it judges theirs
-    assert do(study_of(tmp_path / "clips", "low", "high", "also_low"), tmp_path / "s.db") == Summary(3, 9, 0)
-    do(study_of(tmp_path / "clips", "low", "high", "also_low"), tmp_path / "whole.db")
+    assert do(study_of(tmp_path / "clips", "low", "high", "also_low", search=FEW), tmp_path / "s.db") == Summary(
+        3, 9, 0
+    )
+    do(study_of(tmp_path / "clips", "low", "high", "also_low", search=FEW), tmp_path / "whole.db")
     assert dump(tmp_path / "s.db") == dump(tmp_path / "whole.db")
 
 
 def test_batch_size_never_changes_a_result(tmp_path: Path) -> None:
     make_clips(tmp_path / "clips", 2)
     for batch in (1, 7, 64):
-        do(study_of(tmp_path / "clips", "low", "high", run={"batch": batch}), tmp_path / f"{batch}.db")
+        do(study_of(tmp_path / "clips", "low", "high", search=FEW, run={"batch": batch}), tmp_path / f"{batch}.db")
     assert dump(tmp_path / "1.db") == dump(tmp_path / "7.db") == dump(tmp_path / "64.db")
 
 

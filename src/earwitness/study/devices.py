@@ -40,9 +40,10 @@ def choose_workers(device: str, gpus: int, cores: int) -> int:
     --------
     >>> choose_workers("auto", 1, 16), choose_workers("auto", 2, 64), choose_workers("cuda:1", 2, 8)
     (8, 16, 4)
-    >>> choose_workers("cpu", 1, 16), choose_workers("auto", 0, 16), choose_workers("cuda", 1, 2)
-    (1, 1, 1)
+    >>> choose_workers("cpu", 1, 16), choose_workers("auto", 0, 16), choose_workers("cuda", 4, 4)
+    (1, 1, 4)
     """
     if not gpus or not (device == "auto" or device.startswith("cuda")):
         return 1
-    return max(1, min(A_GPU * len(list_devices(device, gpus)), cores // 2))
+    devices = len(list_devices(device, gpus))
+    return max(devices, min(A_GPU * devices, cores // 2))

@@ -53,7 +53,7 @@ class RunSection(_Section):
         examples=[2],
         ge=1,
         le=1024,
-        description="default: local this process, or several a GPU; ray one a device",
+        description="default: this process (ray: one a node), on GPUs several that share each",
     )
     threads: int | None = Field(
         default=None, examples=[2], ge=1, le=1024, description="of a worker; default: all, divided"

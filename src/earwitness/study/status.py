@@ -58,5 +58,6 @@ def read_environments(store: Store) -> list[tuple[dict[str, Any], str]]:
 def tell_environment(made: dict[str, Any]) -> str:
     """An environment in one line."""
     libraries = ", ".join(f"{name} {number}" for name, number in made["libraries"].items())
+    threads = "1 thread" if made["threads"] == 1 else f"{made['threads']} threads"
     where = ", ".join(made["devices"]) if made["devices"] != ["cpu"] else made["processor"]
-    return f"{libraries}, Python {made['python']} on {made['system']}; {where}, {made['threads']} threads"
+    return f"{libraries}, Python {made['python']} on {made['system']}; {where}, {threads}"

@@ -1,4 +1,4 @@
-"""Executor ``ray``: an actor for each device of a cluster. The only file that knows Ray."""
+"""Executor ``ray``: actors on a cluster. The only file that knows Ray."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...errors import ConfigError
+from ..devices import choose_workers
 from ..messages import Chunk, Event, Setup
 from .pool import Finished, Handle, Lost, Pool, Progress, Ready, Say
 from .work import Worker
@@ -24,7 +25,7 @@ STREAM = {"num_returns": "streaming", "_generator_backpressure_num_objects": 64}
 
 
 class Cluster(Pool):
-    """Actors that hold models, one for each GPU, or, where there is none, one for each node.
+    """Actors that hold models: several a GPU, see :func:`choose_workers`, or, where there is none, one for each node.
 
     The models' files and the recordings must be found under the same paths on every node.
 
@@ -32,7 +33,7 @@ class Cluster(Pool):
     ----------
     setup : Setup
     workers : int, optional
-        Actors; by default one a device.
+        Actors, if not so many.
     address : str, optional
         Of a running cluster, e.g. ``auto`` or ``10.0.0.1:6379``; without it one is started on this machine.
     progress, say : callable
@@ -52,7 +53,7 @@ class Cluster(Pool):
         cpus, gpus = int(resources.get("CPU", 0)), int(resources.get("GPU", 0))
         on_gpu = gpus > 0 and setup.device != "cpu"
         nodes = sum(node["Alive"] for node in ray.nodes())
-        super().__init__(workers or (gpus if on_gpu else nodes), progress, say)
+        super().__init__(workers or (choose_workers("cuda", gpus, cpus) if on_gpu else nodes), progress, say)
         if cpus < self.workers:
             self.close()
             raise ConfigError(f"workers {self.workers}: the cluster has {cpus} CPUs; use at most that many")
