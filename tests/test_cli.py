@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ import planted_files
 from earwitness import cli, read
 from earwitness.signal.masks import from_runs
 from earwitness.signal.spectrum import Spectrum
+from earwitness.study.run import Summary
 from tiny_models import tiny
 
 RATE = 16_000
@@ -420,3 +422,29 @@ def test_a_pickle_is_read_only_where_allowed(
     study.write_text(study.read_text() + "[run]\nallow_pickle = true\n")
     assert call(monkeypatch, "study", "run", study, "-q") == 0
     capsys.readouterr()
+
+
+def test_commands_share_a_gpu_among_processes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[int | None] = []
+
+    def run_into(path: Path, study: Any, *_: Any, **__: Any) -> Summary:
+        asked.append(study.run.workers)
+        return Summary(0, 0, 0)
+
+    monkeypatch.setattr("earwitness.study.run.run_into", run_into)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    for words in ([], ["--workers", "2"], ["--set", "run.device=cpu"]):
+        call(
+            monkeypatch,
+            "study",
+            "run",
+            "--model",
+            LOW,
+            "--data",
+            "builtin",
+            "--set",
+            f"store={tmp_path / 's.db'}",
+            *words,
+        )
+    assert asked == [8, 2, 1]

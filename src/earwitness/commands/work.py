@@ -52,8 +52,10 @@ def open_analysis(path: Path, output: Analysis) -> Iterator[tuple[Reopened, Repo
 
 def run_study(study: Study, folder: Path, path: Path, quiet: bool, retry_failed: bool = False) -> Summary:
     """Run a study into a store, with progress and a log beside it."""
+    from ..study.devices import with_workers
     from ..study.run import run_into
 
+    study = study.model_copy(update={"run": with_workers(study.run)})
     with ExitStack() as stack:
         return run_into(path, study, folder, make_reporter(quiet, stack), retry_failed=retry_failed)
 

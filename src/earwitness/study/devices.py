@@ -12,7 +12,10 @@ A_GPU = 8  #: processes that share a GPU, where there are cores for them
 
 
 def with_workers(run: RunSection) -> RunSection:
-    """With a number of workers: where none is named, what keeps this machine's devices busy."""
+    """With a number of workers: where none is named, what keeps this machine's devices busy.
+
+    For commands: a script that starts processes must be written for it.
+    """
     if run.workers or run.executor != "local":
         return run
     workers = choose_workers(run.device, torch.cuda.device_count(), os.cpu_count() or 1)

@@ -53,7 +53,7 @@ class RunSection(_Section):
         examples=[2],
         ge=1,
         le=1024,
-        description="default: this process (ray: one a node), on GPUs several that share each",
+        description="default: this process, and from commands several a GPU; ray: one a node, or several a GPU",
     )
     threads: int | None = Field(
         default=None, examples=[2], ge=1, le=1024, description="of a worker; default: all, divided"

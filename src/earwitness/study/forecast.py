@@ -19,7 +19,6 @@ from ..search.questions import ask_once
 from ..search.settings import KINDS, ROBUST, SearchSettings
 from ..signal.audio import Clip
 from ..signal.spectrum import Spectrum
-from .devices import with_workers
 from .file import Study
 from .plan import Plan, plan
 from .progress import Reporter
@@ -96,7 +95,7 @@ def forecast_here(study: Study, folder: Path, reporter: Reporter | None = None) 
     """A forecast of a study whose models are loaded here, wherever it will run; see :func:`forecast`."""
     here = study.run.model_copy(update={"executor": "local", "workers": 1, "time_limit": None})
     planned = plan(study.model_copy(update={"run": here}), folder, reporter)
-    return forecast(planned, with_workers(study.run).workers or 1)
+    return forecast(planned, study.run.workers or 1)
 
 
 def most_questions(study: Study, models: int) -> dict[str, int]:

@@ -21,7 +21,6 @@ from ..search.settings import SearchSettings
 from ..signal import audio
 from ..signal.audio import Clip
 from ..signal.views import parse_views
-from .devices import with_workers
 from .file import DataSection, Study
 from .messages import Setup
 from .progress import Quiet, Reporter
@@ -83,7 +82,6 @@ def plan(study: Study, folder: Path, reporter: Reporter | None = None) -> Plan:
         A model cannot be loaded, fewer than two labels are shared, a data set cannot be read.
     """
     reporter = reporter or Quiet()
-    study = study.model_copy(update={"run": with_workers(study.run)})
     if study.robust:
         parse_views(study.robust.views)
     recordings: list[Recording] = []
