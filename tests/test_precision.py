@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -357,3 +359,23 @@ def test_on_a_gpu_float32_is_float32_and_settings_are_put_back(allowed: bool, ki
         assert {kind.allow_tf32 for kind in kinds} == {False}
         raise ZeroDivisionError
     assert {kind.allow_tf32 for kind in kinds} == {allowed}
+
+
+@pytest.mark.skipif(not hasattr(torch.backends, "fp32_precision"), reason="this PyTorch has no newer names")
+def test_what_was_set_by_newer_names_is_put_back_by_them() -> None:
+    """In a process of its own: PyTorch does not forget that the newer names were used."""
+    code = """
+import torch
+from earwitness.search.precision import full_precision
+
+def told():
+    return [torch.backends.cudnn.conv.fp32_precision, torch.backends.cudnn.rnn.fp32_precision,
+            torch.backends.cuda.matmul.fp32_precision]
+
+torch.backends.fp32_precision = "tf32"
+before = told()
+with full_precision(torch.device("cuda")):
+    assert told() == ["ieee"] * 3, told()
+assert told() == before, told()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -57,15 +57,27 @@ def is_number(answers: NDArray[np.float32]) -> Mask:
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
     """Float32 as its name says, within: left to themselves, GPUs round what convolutions multiply to TF32 (10 bits)."""
-    kinds: list[Any] = [torch.backends.cudnn, torch.backends.cuda.matmul] if device.type == "cuda" else []
-    before = [kind.allow_tf32 for kind in kinds]
-    for kind in kinds:
-        kind.allow_tf32 = False
+    switches = _find_switches() if device.type == "cuda" else []
+    before = [getattr(owner, name) for owner, name, _ in switches]
+    for owner, name, exact in switches:
+        setattr(owner, name, exact)
     try:
         yield
     finally:
-        for kind, allowed in zip(kinds, before, strict=True):
-            kind.allow_tf32 = allowed
+        for (owner, name, _), value in zip(switches, before, strict=True):
+            setattr(owner, name, value)
+
+
+def _find_switches() -> list[tuple[Any, str, Any]]:
+    """What PyTorch rounds by: where it is said, by which name, and as what nothing is rounded."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    old = [(owner, "allow_tf32", False) for owner in (cudnn, matmul)]
+    try:
+        for owner, name, _ in old:
+            getattr(owner, name)
+    except RuntimeError:  # somebody has set the newer names, and PyTorch refuses a mixture of both
+        return [(owner, "fp32_precision", "ieee") for owner in (cudnn.conv, cudnn.rnn, matmul)]  # type: ignore[attr-defined]
+    return old
 
 
 @dataclass

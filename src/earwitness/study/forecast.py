@@ -93,9 +93,8 @@ def forecast(plan: Plan, workers: int = 1) -> Forecast:
 
 def forecast_here(study: Study, folder: Path, reporter: Reporter | None = None) -> Forecast:
     """A forecast of a study whose models are loaded here, wherever it will run; see :func:`forecast`."""
-    here = study.run.model_copy(update={"executor": "local", "workers": 1, "time_limit": None})
-    planned = plan(study.model_copy(update={"run": here}), folder, reporter)
-    return forecast(planned, study.run.workers or 1)
+    here = study.run.model_copy(update={"executor": "local", "workers": None, "time_limit": None})
+    return forecast(plan(study.model_copy(update={"run": here}), folder, reporter), study.run.workers or 1)
 
 
 def most_questions(study: Study, models: int) -> dict[str, int]:
