@@ -434,17 +434,7 @@ def test_commands_share_a_gpu_among_processes(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr("earwitness.study.run.run_into", run_into)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(os, "cpu_count", lambda: 16)
-    for words in ([], ["--workers", "2"], ["--set", "run.device=cpu"]):
-        call(
-            monkeypatch,
-            "study",
-            "run",
-            "--model",
-            LOW,
-            "--data",
-            "builtin",
-            "--set",
-            f"store={tmp_path / 's.db'}",
-            *words,
-        )
+    study = ("study", "run", "--model", LOW, "--data", "builtin", "--set", f"store={tmp_path / 's.db'}")
+    for words in ((), ("--workers", "2"), ("--set", "run.device=cpu")):
+        call(monkeypatch, *study, *words)
     assert asked == [8, 2, 1]
