@@ -27,14 +27,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.search.bench import MODELS, SHARED, load_clips
+from benchmarks.cost.overhead import timed
+from benchmarks.search.bench import MODELS, load_clips, load_model
 from torch import Tensor
 
-from earwitness import Classifier, Clip, Model, SearchSettings, open_model
+from earwitness import Classifier, Clip, Model, SearchSettings
 from earwitness.explanation import make_job
 from earwitness.models.huggingface import HuggingFaceModel
 from earwitness.search.driver import Driver, Job
-from earwitness.search.precision import DTYPES, full_precision
+from earwitness.search.precision import DTYPES, computed_in
 from earwitness.signal.spectrum import Spectrum
 
 DIGITS = "wav2vec2"  #: the digit model that answers
@@ -42,7 +43,6 @@ SECONDS = 3.0  #: of a signal
 #: seconds of searches before and while they are counted: at first all are at the questions that are asked twice
 WARM, MEASURED = 30.0, 10.0
 REPETITIONS = 5
-PRECISIONS = ("float32", "bfloat16", "float16")
 WAYS = ("float32", "TF32", "bfloat16", "float16")  #: of a bare pass
 
 
@@ -72,7 +72,6 @@ class Priced(Model):
         self.answers, self.price = answers, price
         self.spec, self.labels, self.sample_rate = price.spec, answers.labels, answers.sample_rate
         self.fingerprint, self.device, self.samples = price.spec, answers.device, price.samples
-        self.spent = 0.0
 
     def logits(self, waveforms: Tensor) -> Tensor:
         """See :meth:`Model.logits`."""
@@ -82,7 +81,7 @@ class Priced(Model):
 
 def load(kind: str, device: torch.device) -> Model:
     """A digit model, for itself or at the price of a base model."""
-    digits = open_model(f"hf:{SHARED}/models/hf/digits/{DIGITS}", device)
+    digits = load_model(DIGITS, device).model
     return digits if kind == DIGITS else Priced(digits, make_base(kind, device))
 
 
@@ -98,11 +97,10 @@ def wait_for(device: torch.device) -> None:
 def compare_answers(device: torch.device) -> Iterator[str]:
     """A row a model: the largest difference from the CPU's log-probabilities."""
     yield f"| model | {' | '.join(WAYS)} |"
-    yield "| --- | --: | --: | --: |"
+    yield f"| --- |{' --: |' * len(WAYS)}"
     clips = load_clips(4)
     for name in MODELS:
-        spec = f"hf:{SHARED}/models/hf/digits/{name}"
-        there, here = Driver(Classifier(open_model(spec, device))), Driver(Classifier(open_model(spec, "cpu")))
+        there, here = load_model(name, device), Driver(load_model(name))
         rng, differences = np.random.default_rng(0), []
         for clip in clips:
             spectrum = Spectrum(clip)
@@ -113,18 +111,15 @@ def compare_answers(device: torch.device) -> Iterator[str]:
             found = []
             for way in WAYS:
                 with computing(way, device):
-                    found.append(there.classifier.log_probabilities(signals.clone()).float().cpu().numpy())
+                    found.append(there.log_probabilities(signals.clone()).float().cpu().numpy())
             differences.append([float(np.abs(one - expected).max()) for one in found])
         yield f"| {name} | {' | '.join(f'{each:.1e}' for each in np.max(differences, axis=0))} |"
 
 
 @contextmanager
 def computing(way: str, device: torch.device) -> Iterator[None]:
-    """As the driver has float32 and bfloat16 computed; ``TF32``: as torch does where nobody says otherwise."""
-    precise = full_precision(device) if way == "float32" else nullcontext()
-    dtype = DTYPES.get(way)
-    low = torch.autocast(device.type, dtype or torch.float16, enabled=dtype is not None)
-    with torch.inference_mode(), low, precise:
+    """As the driver has float32 and 16 bits computed; ``TF32``: as torch does where nobody says otherwise."""
+    with torch.inference_mode(), nullcontext() if way == "TF32" else computed_in(DTYPES[way], device):
         yield
 
 
@@ -145,13 +140,17 @@ def time_passes(answer: Callable[[Tensor], Any], waveforms: Tensor, way: str) ->
     return len(waveforms) / statistics.median(taken)
 
 
+def make_noise(size: int, model: Model) -> Tensor:
+    """So many signals for a model, float32 [size, N]."""
+    return 0.1 * torch.randn(size, _samples(model), device=model.device)
+
+
 def sweep(model: Model, sizes: list[int], way: str) -> dict[int, float]:
     """Signals a second by batch, as far as memory goes."""
     rates = {}
     for size in sizes:
         try:
-            waveforms = 0.1 * torch.randn(size, round(SECONDS * model.sample_rate), device=model.device)
-            rates[size] = time_passes(model.logits, waveforms, way)
+            rates[size] = time_passes(model.logits, make_noise(size, model), way)
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()
             break
@@ -163,23 +162,22 @@ def list_passes(kinds: list[str], device: torch.device, sizes: list[int], compil
     yield f"| model | computed in | {' | '.join(map(str, sizes))} | compiled, at the best batch |"
     yield f"| --- | --- |{' --: |' * (len(sizes) + 1)}"
     for kind in kinds:
+        model = load(kind, device)
         for way in WAYS:
-            model = load(kind, device)
             rates = sweep(model, sizes, way)
             best = max(rates, key=lambda size: rates[size])
-            faster = time_compiled(model, best, way) if compiled and isinstance(model, Priced) else ""
+            faster = time_compiled(kind, device, best, way) if compiled and kind in BASES else ""
             cells = " | ".join(f"{rates[size]:,.0f}" if size in rates else "" for size in sizes)
             yield f"| {kind} | {way} | {cells} | {faster} |"
 
 
-def time_compiled(model: Priced, size: int, way: str) -> str:
-    """Signals a second when compiled, and how long that took."""
-    waveforms = 0.1 * torch.randn(size, round(SECONDS * model.sample_rate), device=model.device)
-    network = model.price._network  # type: ignore[attr-defined]
-    network.compile(dynamic=False)
+def time_compiled(kind: str, device: torch.device, size: int, way: str) -> str:
+    """Signals a second of a base model of its own when compiled, and how long that took."""
+    model = load(kind, device)
+    model.price._network.compile(dynamic=False)  # type: ignore[attr-defined]
     start = time.perf_counter()
     try:
-        rate = time_passes(model.logits, waveforms, way)
+        rate = time_passes(model.logits, make_noise(size, model), way)
     except Exception as error:
         return f"failed: {type(error).__name__}"
     return f"{rate:,.0f} (after {time.perf_counter() - start:.0f} s)"
@@ -224,7 +222,7 @@ def run_searches(kind: str, precision: str, device: str, number: int, ready: Any
     torch.set_num_threads(1)
     model, meter = load(kind, torch.device(device)), Meter(ready)
     driver = Driver(Classifier(model), precision=precision, progress=meter.count)
-    _timed(model, "logits", meter.spent, "model")
+    _time(model, "logits", meter.spent, "model")
     with suppress(_Over):
         for _ in driver.run(_jobs(load_clips(32), precision, number, meter.spent)):
             pass
@@ -240,24 +238,20 @@ def _jobs(clips: list[Clip], precision: str, number: int, spent: dict[str, float
     for seed in itertools.count(1000 * number):
         clip = clips[seed % len(clips)].fit(SECONDS)
         job = make_job(clip, SearchSettings(delta=0.9, seed=seed, precision=precision))
-        _timed(job.spectrum, "invert", spent, "signals")
+        _time(job.spectrum, "invert", spent, "signals")
         yield job
 
 
-def _timed(owner: Any, method: str, spent: dict[str, float], name: str) -> None:
+def _time(owner: Any, method: str, spent: dict[str, float], name: str) -> None:
     """Count what a method takes; the device is waited for, as the answers' way back to the host does anyway."""
     work = getattr(owner, method)
 
     def run(*given: Any, **named: Any) -> Any:
-        start = time.perf_counter()
-        try:
-            found = work(*given, **named)
-            wait_for(found.device)
-            return found
-        finally:
-            spent[name] += time.perf_counter() - start
+        found = work(*given, **named)
+        wait_for(found.device)
+        return found
 
-    setattr(owner, method, run)
+    setattr(owner, method, timed(run, spent, name))
 
 
 def search(kind: str, precision: str, device: str, processes: int) -> tuple[float, float, float, int]:
@@ -293,7 +287,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="*", default=[DIGITS, *BASES], choices=[DIGITS, *BASES])
     parser.add_argument("--sizes", nargs="*", type=int, default=[8, 32, 128, 512, 1024])
     parser.add_argument("--processes", nargs="*", type=int, default=[1, 4, 8])
-    parser.add_argument("--precisions", nargs="*", default=list(PRECISIONS))
+    parser.add_argument("--precisions", nargs="*", default=list(DTYPES))
     parser.add_argument("--compile", action="store_true")
     options = parser.parse_args()
     device = torch.device(options.device)

@@ -24,7 +24,7 @@ from benchmarks.search.bench import DELTAS, MODELS, load_clips, load_model
 
 from earwitness import Classifier, Clip, Missing, SearchSettings, Subset, explain
 from earwitness.explanation import Explanation
-from earwitness.search.precision import DTYPES
+from earwitness.search.precision import DTYPES, computed_in
 
 BATCH, REPETITIONS = 16, 5
 HEADER = """\
@@ -97,7 +97,7 @@ def time_passes(classifier: Classifier, clip: Clip, dtype: torch.dtype | None) -
     waveforms = torch.from_numpy(clip.samples).repeat(BATCH, 1)
 
     def answer(low: bool) -> None:
-        with torch.inference_mode(), torch.autocast("cpu", dtype, enabled=low):
+        with torch.inference_mode(), computed_in(dtype if low else None, waveforms.device):
             classifier.log_probabilities(waveforms.clone())
 
     both = (partial(answer, False), partial(answer, True))

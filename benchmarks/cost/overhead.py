@@ -60,8 +60,8 @@ def measure(seconds: float) -> dict[str, Any]:
     classifier = Classifier(model)
     job = make_job(model.clip(samples), SearchSettings(delta=0.9, effort="thorough", budget=BUDGET))
     spent = {"signals": 0.0, "model": 0.0}
-    job.spectrum.invert = _timed(job.spectrum.invert, spent, "signals")  # type: ignore[method-assign]
-    model.logits = _timed(model.logits, spent, "model")  # type: ignore[method-assign]
+    job.spectrum.invert = timed(job.spectrum.invert, spent, "signals")  # type: ignore[method-assign]
+    model.logits = timed(model.logits, spent, "model")  # type: ignore[method-assign]
     start = time.perf_counter()
     Driver(classifier).run_one(job)
     total = time.perf_counter() - start
@@ -73,7 +73,9 @@ def measure(seconds: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _timed(work: Callable[..., Any], spent: dict[str, float], name: str) -> Callable[..., Any]:
+def timed(work: Callable[..., Any], spent: dict[str, float], name: str) -> Callable[..., Any]:
+    """A function that adds to ``spent`` what each of its calls takes, in seconds."""
+
     def run(*given: Any, **named: Any) -> Any:
         start = time.perf_counter()
         try:

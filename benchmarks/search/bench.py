@@ -172,7 +172,7 @@ def load_clips(count: int, offset: int = 0) -> list[Clip]:
     return [audio.read(SHARED / "data" / files[i * step + offset], 16_000, 1.0) for i in range(count)]
 
 
-def load_model(name: str, device: str = "cpu") -> Classifier:
+def load_model(name: str, device: torch.device | str = "cpu") -> Classifier:
     """One of the digit models."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     return Classifier(open_model(f"hf:{SHARED / 'models' / 'hf' / 'digits' / name}", device))

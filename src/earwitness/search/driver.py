@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -25,7 +24,7 @@ from ..models.batching import lacks_memory
 from ..models.guarded import guarded
 from ..signal.masks import Mask
 from ..signal.spectrum import Signals
-from .precision import Doubt, choose_dtype, full_precision, is_number
+from .precision import Doubt, choose_dtype, computed_in, is_number
 from .questions import Answer, BudgetSpent, Search
 
 SIDE_BY_SIDE = (8, 32)  #: searches, on a CPU and on a GPU
@@ -257,13 +256,12 @@ class Driver:
         parts = [(job.spectrum, _unpack(keys, job.spectrum.size)) for job, keys in taken]
         dtype = self.dtype if all(job.doubt for job, _ in taken) else None
         answers = self._time(parts, dtype)
-        overflown = 1 - is_number(answers).mean()
         ends = np.cumsum([len(keys) for _, keys in taken])
         by_job = np.split(answers, ends[:-1])
         if dtype:
-            self._ask_again(taken, parts, by_job)
-            if overflown > 0.5:
+            if is_number(answers).mean() < 0.5:
                 self.dtype = None  # this model's numbers are too large for it
+            self._ask_again(taken, parts, by_job)
         for (job, keys), own in zip(taken, by_job, strict=True):
             job.memory.update(zip(keys, own, strict=True))
             job.asked += len(keys) * self.repeats
@@ -304,10 +302,8 @@ class Driver:
         return self._average(torch.cat(signals) if len(signals) > 1 else signals[0], dtype)
 
     def _average(self, waveforms: torch.Tensor, dtype: torch.dtype | None = None) -> Log:
-        # without a type float32: a search in low precision must not be left in it by a caller
-        low = torch.autocast(waveforms.device.type, dtype or torch.float16, enabled=dtype is not None)
-        precise = full_precision(waveforms.device) if dtype is None else nullcontext()
-        with torch.inference_mode(), low, precise, guarded(self.classifier.model.spec, self.time_limit):
+        computed = computed_in(dtype, waveforms.device)
+        with torch.inference_mode(), computed, guarded(self.classifier.model.spec, self.time_limit):
             # a model may compute in the very memory it is given: all but the last asking get a copy
             answers = [
                 self.classifier.log_probabilities(waveforms.clone() if left else waveforms).float()

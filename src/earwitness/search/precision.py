@@ -10,7 +10,7 @@ asked twice. What a search finds is verified in float32, and so is every certifi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,6 +66,14 @@ def full_precision(device: torch.device) -> Iterator[None]:
     finally:
         for (owner, name, _), value in zip(switches, before, strict=True):
             setattr(owner, name, value)
+
+
+@contextmanager
+def computed_in(dtype: torch.dtype | None, device: torch.device) -> Iterator[None]:
+    """Networks compute in 16 bits, within; without a type in float32, also where a caller left them in 16 bits."""
+    low = torch.autocast(device.type, dtype or torch.float16, enabled=dtype is not None)
+    with low, full_precision(device) if dtype is None else nullcontext():
+        yield
 
 
 def _find_switches() -> list[tuple[Any, str, Any]]:
